@@ -144,4 +144,4 @@ def environment_facts()->dict:
 def progress(items, desc:str, total:int|None=None, unit:str='it'):
     "Iterate over `items` with a progress bar."
     if os.environ.get('GRAPHMER_STAGE'): return terminal_tqdm(items, desc=desc, total=total, unit=unit, mininterval=1.0, ncols=88)
-    return tqdm(items, desc=desc, total=total, unit=unit, leave=False)
+    return tqdm(items, desc=desc, total=total, unit=unit, leave=False, disable=bool(os.environ.get('GRAPHMER_QUIET')))
