@@ -145,6 +145,7 @@ def assemble(
     ids[lost] = MASK
     shown = [l for l in groups if l in masked and (l==ask or not overlaps(chains,l,lost)) or l not in masked and not overlaps(chains,l,lost|hidden)
              and not (secret and int(chains.entity_name[chains.tail[l]]) in secret)]
+    shown.sort(key=lambda l: l!=ask)     # the question has a place before any context
     return attach(chains, ids, names, keep, hidden|lost, mlm, shown, masked, config, rng, longest)
 
 def choose_groups(chains:ChainSet, unit:int, config:MaskConfig, rng, ask, wanted:bool)->list[int]:

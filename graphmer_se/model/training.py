@@ -26,8 +26,8 @@ class TrainConfig:
     "How to train. Rates are per optimizer step."
     steps:int = 600
     seed:int = 42
-    rows:int = 20               # packed rows per step
-    length:int = 192            # tokens per row
+    rows:int = 16               # packed rows per step
+    length:int = 256            # tokens per row
     lr:float = 1e-3
     warmup:int = 40             # steps of linear warm-up, then cosine to a tenth
     weight_decay:float = .05
