@@ -4,17 +4,21 @@
 
 # %% auto #0
 __all__ = ['DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
-           'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'git_state', 'cpu_name',
-           'memory_bytes', 'peak_memory_bytes', 'environment_facts', 'progress']
+           'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'tables_hash',
+           'write_arrays', 'read_arrays', 'git_state', 'cpu_name', 'memory_bytes', 'peak_memory_bytes',
+           'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
-import hashlib, json, os, platform, resource, subprocess, sys, time
+import hashlib, json, os, platform, resource, subprocess, sys, time, warnings
 from importlib import metadata
 from pathlib import Path
 import pyarrow as pa, pyarrow.csv, pyarrow.parquet
+import numpy as np
+import safetensors, safetensors.numpy
 import graphmer_se
+from tqdm.std import TqdmWarning, tqdm as terminal_tqdm
+warnings.filterwarnings('ignore', category=TqdmWarning) # a notebook without ipywidgets gets a plain bar
 from tqdm.auto import tqdm
-from tqdm.std import tqdm as terminal_tqdm
 
 # %% ../nbs/core.ipynb #5a30d694
 class GraphmerError(Exception):
@@ -105,6 +109,21 @@ def table_hash(table:pa.Table)->str:
         pa.csv.write_csv(pa.table({name:column}), sink)
         digest.update(sink.getvalue())
     return digest.hexdigest()
+
+# %% ../nbs/core.ipynb #937adb35
+def tables_hash(hashes:dict[str,str])->str:
+    "One hash for several tables, from the hash of each."
+    return sha256_bytes('|'.join(f'{name}={hashes[name]}' for name in sorted(hashes)).encode())
+
+def write_arrays(arrays:dict, path)->Path:
+    "Write numpy arrays as safetensors: the same arrays give the same bytes, and nothing in the file can be executed."
+    return write_atomic(path, safetensors.numpy.save({name:np.ascontiguousarray(a) for name,a in sorted(arrays.items())}))
+
+def read_arrays(path)->dict:
+    "The arrays at `path`; a missing or damaged file is an error that names it."
+    if not Path(path).exists(): raise GraphmerError(f'missing file {path}', 'run the stage that writes it')
+    try: return safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as e: raise GraphmerError(f'{path} is damaged: {e}', 'delete it and run the stage again') from None
 
 # %% ../nbs/core.ipynb #a0187d64
 def git_state(folder=None)->dict:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPAN', 'ENTITY_SCHEMA', 'TRIPLE_SCHEMA', 'FILE_SCHEMA', 'STATUSES', 'TABLES', 'entity_id', 'KnowledgeGraph', 'counts',
-           'statistics', 'check', 'tables', 'save', 'load', 'data_hash', 'query', 'Neighbourhood', 'neighbourhood']
+           'statistics', 'check', 'tables', 'save', 'load', 'data_hash', 'query', 'Neighbourhood', 'neighbourhood',
+           'typical_class']
 
 # %% ../../nbs/02_kg.ipynb #95c86424
 import json
@@ -14,7 +15,7 @@ import duckdb
 import networkx as nx
 import pandas as pd
 import pyarrow as pa
-from ..core import GraphmerError, read_json, read_table, sha256_bytes, table_hash, write_json, write_table
+from ..core import GraphmerError, read_json, read_table, sha256_bytes, table_hash, tables_hash, write_json, write_table
 from ..ontology import check_graph, load_ontology
 
 # %% ../../nbs/02_kg.ipynb #226c6e6e
@@ -97,7 +98,7 @@ def save(kg:KnowledgeGraph, folder)->dict:
     folder,arrow = Path(folder),tables(kg)
     hashes = {name:table_hash(table) for name,table in arrow.items()}
     for name,table in arrow.items(): write_table(table, folder/f'{name}.parquet')
-    manifest = dict(ontology=load_ontology().version, data_sha256=sha256_bytes('|'.join(hashes[n] for n in sorted(hashes)).encode()), tables=hashes,
+    manifest = dict(ontology=load_ontology().version, data_sha256=tables_hash(hashes), tables=hashes,
                     statistics=statistics(kg), checks={n:c.as_dict() for n,c in check(kg).items()}, repositories=kg.repositories, notes=kg.notes,
                     skipped=[dict(repository=r.repository,file=r.file,reason=r.skipped) for r in kg.files[kg.files.skipped!=''].itertuples()])
     write_json(manifest, folder/'manifest.json')
@@ -113,7 +114,7 @@ def load(folder)->KnowledgeGraph:
 def data_hash(folder)->str:
     "The content hash of a saved graph, recomputed from its tables."
     hashes = {name:table_hash(read_table(Path(folder)/f'{name}.parquet')) for name in TABLES}
-    return sha256_bytes('|'.join(hashes[n] for n in sorted(hashes)).encode())
+    return tables_hash(hashes)
 
 # %% ../../nbs/02_kg.ipynb #1373eafa
 def query(folder, sql:str)->pd.DataFrame:
@@ -174,3 +175,10 @@ def neighbourhood(kg:KnowledgeGraph, id:str, hops:int=1)->Neighbourhood:
     return Neighbourhood(kg, id, found)
 
 KnowledgeGraph.neighbourhood = neighbourhood
+
+def typical_class(kg:KnowledgeGraph, most:int=30)->str|None:
+    "A class worth drawing: the one with the most triples among those with at most `most`."
+    classes = kg.entities[kg.entities.type.isin(['Class','ExceptionType','Interface'])&(kg.entities.repository!='')]
+    degree = kg.triples['head'].value_counts().add(kg.triples['tail'].value_counts(),fill_value=0).reindex(classes.id).fillna(0)
+    fitting = degree[degree<=most]
+    return None if fitting.empty else min(fitting.index,key=lambda i: (-fitting[i],kg[i]['qualified_name']))

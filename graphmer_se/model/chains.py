@@ -82,6 +82,7 @@ class ChainSet:
     def card(self, entity:int)->np.ndarray: return self.card_tokens[self.card_offsets[entity]:self.card_offsets[entity+1]]
     def leaves(self, unit:int)->np.ndarray: return np.arange(self.leaf_offsets[unit],self.leaf_offsets[unit+1])
     def evidence_of(self, leaf:int)->np.ndarray: return self.evidence[self.evidence_offsets[leaf]:self.evidence_offsets[leaf+1]]
+    def arrays(self)->dict: return dict(vars(self))
     def __repr__(self): return f'ChainSet({len(self):,} units, {len(self.tokens):,} root tokens, {len(self.anchor):,} leaf groups, {int((~self.own).sum()):,} of them on mentions)'
 
 RELATIONS = ('none',*load_ontology().relations)      # index 0: a root token, which has no relation

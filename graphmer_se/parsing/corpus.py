@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PIN', 'MARKERS', 'PARTS_OF_A_PROJECT', 'SPDX', 'STANDARD_LIBRARY', 'Repository', 'Pin', 'corpus_names', 'read_pins',
            'fetch', 'wheel_of', 'download', 'unpack', 'is_repository', 'repositories', 'local_repository',
-           'from_metadata', 'from_pyproject', 'spdx', 'licence_from_text', 'standard_library']
+           'from_metadata', 'from_pyproject', 'spdx', 'licence_from_text', 'standard_library', 'resolve_source']
 
 # %% ../../nbs/00c_corpus.ipynb #d2772e73
 import email, os, re, shutil, subprocess, sys, sysconfig, tempfile, tomllib, zipfile
@@ -158,3 +158,15 @@ def standard_library()->list[Repository]:
     "Packages of the running Python's standard library, as repositories with a fixed split."
     folder,version = Path(sysconfig.get_paths()['stdlib']),'.'.join(map(str,sys.version_info[:3]))
     return [Repository(name, version, 'PSF-2.0', folder/name, 'python', split) for split,names in STANDARD_LIBRARY.items() for name in names if (folder/name/'__init__.py').exists()]
+
+# %% ../../nbs/00c_corpus.ipynb #ece0392a
+def resolve_source(
+    source:str,         # a folder, the name of a pinned corpus, or `standard-library`
+    offline:bool=False, # a corpus must be downloaded already
+)->list[Repository]:
+    "The repositories that a source names. A folder that exists wins over a corpus of the same name."
+    if not Path(source).expanduser().exists():
+        if source=='standard-library': return standard_library()
+        if source in corpus_names(): return fetch(source,offline)
+        if not os.sep in str(source): raise GraphmerError(f'no folder and no corpus is called {source!r}', f'give a folder of source code, or one of: {", ".join(corpus_names())}')
+    return repositories(source)

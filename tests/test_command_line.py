@@ -1,0 +1,60 @@
+"""Doors and bad input: every error names the thing and the remedy, and nothing is lost."""
+import json, os, sys
+from pathlib import Path
+import pytest
+from conftest import graphmer, only_run
+
+def test_misuse_lists_what_is_valid(tmp_path):
+    for args, words in ((['run', '/nowhere'], ['no such folder', '/nowhere']), (['run', tmp_path], ['no source files', str(tmp_path)]),
+                        (['run', tmp_path, '--profile', 'gpuu'], ["unknown profile 'gpuu'", 'smoke', 'cpu']),
+                        (['run', tmp_path, '--set', 'stepz=1'], ["unknown key 'stepz'", 'steps']), (['run', tmp_path, '--set', 'size=huge'], ["'huge'", 'small']),
+                        (['trian'], ['commands:', 'verify']), (['corpus', 'fetch', 'nosuch'], ['unknown corpus', 'starter']),
+                        (['verify', 'nosuch'], ["no run 'nosuch'", 'runs list']), (['kg', 'stats', tmp_path], ['manifest.json'])):
+        done = graphmer(*args, home=tmp_path/'home', check=False)
+        assert done.returncode==2, (args, done)
+        assert all(w in done.stderr for w in words), (args, done.stderr)
+        assert 'Traceback' not in done.stderr
+
+def test_help_everywhere(tmp_path):
+    for args in ([], ['run'], ['corpus'], ['corpus', 'list'], ['corpus', 'fetch'], ['kg'], ['kg', 'build'], ['kg', 'check'], ['kg', 'stats'], ['kg', 'query'], ['verify'], ['report'], ['runs'], ['runs', 'list'], ['doctor']):
+        assert 'Usage' in graphmer(*args, '--help', home=tmp_path).stdout
+
+def test_doctor_and_lists_speak_json(tmp_path):
+    assert json.loads(graphmer('doctor', '--json', home=tmp_path).stdout)['profile'] in ('cpu', 'smoke')
+    assert len(json.loads(graphmer('corpus', 'list', '--json', home=tmp_path).stdout)['starter'])>=10
+    assert json.loads(graphmer('runs', 'list', '--json', home=tmp_path).stdout)==[]
+
+def test_bad_files_are_left_out_with_a_reason(tmp_path):
+    folder = tmp_path/'odd'; folder.mkdir()
+    (folder/'good.py').write_text('import os\ndef f(): return g()\ndef g(): return os.getcwd()\n')
+    (folder/'binary.py').write_bytes(bytes(range(256))); (folder/'big.py').write_bytes(b'x = 1\n'*9_000_000)
+    (folder/'latin.py').write_bytes('name = "é"\ndef h(): return f()\n'.encode('latin-1'))
+    (folder/'broken.py').write_text('def before(): pass\nclass (:\n  x = [\ndef after(): before()\n')
+    (folder/'empty.py').write_text(''); (folder/'loop').symlink_to(folder); (folder/'gone.py').symlink_to(folder/'nowhere.py')
+    locked = folder/'locked.py'; locked.write_text('x = 1'); locked.chmod(0)
+    manifest = json.loads(graphmer('kg', 'build', folder, '-o', tmp_path/'kg', '--json', home=tmp_path).stdout)
+    skipped = {s['file']:s['reason'] for s in json.loads((tmp_path/'kg'/'manifest.json').read_text())['skipped']}
+    assert 'NUL' in skipped['binary.py'] and '54,000,000 bytes' in skipped['big.py'] and 'link' in skipped['loop'] and 'gone.py' in skipped
+    if os.geteuid(): assert 'cannot be read' in skipped['locked.py']
+    names = set(r['name'] for r in json.loads(graphmer('kg', 'query', tmp_path/'kg', "SELECT name FROM entities WHERE type='Function'", '--json', home=tmp_path).stdout))
+    assert names=={'f', 'g', 'h', 'before', 'after'}
+    assert graphmer('kg', 'check', tmp_path/'kg', home=tmp_path, check=False).returncode==1          # coverage is below its threshold, and says so
+
+def test_offline_with_nothing_cached_falls_back_to_the_standard_library(tmp_path):
+    code = "from graphmer_se.cli import find_source; s, r = find_source(None); print(s, len(r))"
+    import subprocess
+    env = os.environ|{'GRAPHMER_HOME':str(tmp_path), 'PIP_NO_INDEX':'1', 'PIP_FIND_LINKS':str(tmp_path), 'PIP_EXTRA_INDEX_URL':''}
+    done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True)
+    assert done.stdout.startswith('standard-library') and 'offline' in done.stderr, done
+
+@pytest.mark.parametrize('files', [{'one.py':'def f(x):\n    return [g(y) for y in x]\ndef g(y):\n    return y + 1\n'},
+                                   {f'm{i}.py':f'from m{(i+1)%4} import f{(i+1)%4}\ndef f{i}(value):\n    "Do {i}."\n    return f{(i+1)%4}(value) + {i}\n' for i in range(4)}], ids=['one file', 'four files'])
+def test_any_folder_runs_to_the_end(files, tmp_path):
+    "Even a folder with a single file gives a graph, a model and a report, which says what could not be measured."
+    folder = tmp_path/'mine'; folder.mkdir()
+    for name, text in files.items(): (folder/name).write_text(text*3)
+    graphmer('run', folder, '--profile', 'smoke', '--set', 'steps=6', '--set', 'vocabulary=300', home=tmp_path/'home')
+    run = only_run(tmp_path/'home')
+    page = (run/'report.html').read_text()
+    if len(files)==1: assert 'Nothing was held out' in page
+    else: assert 'split by file' in page

@@ -1,0 +1,105 @@
+"""The main job on a small corpus: finished, repeatable, resumable, verifiable, and loud about forgeries."""
+import csv, json, os, shutil, signal, subprocess, time
+from pathlib import Path
+import numpy as np
+import pytest
+from conftest import GRAPHMER, graphmer, only_run
+from graphmer_se.core import read_arrays, read_json, write_arrays, write_json
+from graphmer_se.evidence.runs import STAGES
+from graphmer_se.evidence.verification import SUMS, seal, verify
+
+TELL_THE_TIME = {'timings.csv', 'environment.json', 'metadata.json', 'report.html', SUMS}
+
+def comparable(run):
+    return {p.relative_to(run).as_posix():p.read_bytes() for p in sorted(run.rglob('*'))
+            if p.is_file() and p.name not in TELL_THE_TIME and 'notebooks' not in p.relative_to(run).parts}
+
+def failing(run)->set: return {f.check for f in verify(run) if not f.passed}
+
+def test_a_smoke_run_finishes_and_verifies(smoke):
+    run = only_run(smoke)
+    assert failing(run)==set()
+    assert subprocess.run(['sha256sum', '-c', '--quiet', SUMS], cwd=run).returncode==0
+    metrics = read_json(run/'metrics.json')
+    assert metrics['words/questions']>200 and metrics['edges/questions']>30
+    assert 0<metrics['words/encoder/accuracy']<1 and metrics['words/5-gram/accuracy']>metrics['words/unigram/accuracy']
+    with open(run/'metrics.csv') as f: assert [int(r['step']) for r in csv.DictReader(f)]==list(range(1, 31))
+    leakage = read_json(run/'leakage.json')
+    assert leakage['split_by']=='owner' and not leakage['owners_on_both_sides']
+    page = (run/'report.html').read_text()
+    assert not any(s in page for s in ('src="http', 'href="http', '@import', 'url(http')) and page.count('<svg')>=4
+
+def test_the_same_call_finds_the_finished_run(smoke, corpus):
+    run = only_run(smoke)
+    before = (run/SUMS).stat().st_mtime_ns
+    done = graphmer('run', corpus, '--profile', 'smoke', home=smoke)
+    assert 'finished already' in done.stdout and (run/SUMS).stat().st_mtime_ns==before
+
+def test_killed_and_resumed_equals_undisturbed(smoke, corpus, tmp_path):
+    "kill -9 in the middle of training and again in evaluation; the bytes are those of the undisturbed run."
+    home = tmp_path/'home'
+    env = os.environ|{'GRAPHMER_HOME':str(home), 'GRAPHMER_QUIET':'1'}
+    started = lambda: subprocess.Popen([GRAPHMER, 'run', str(corpus), '--profile', 'smoke'], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    reached = lambda pattern: list(home.glob(pattern))
+    for pattern in ('runs/*/checkpoints/step-*', 'runs/*/predictions/*'):
+        process = started()
+        deadline = time.time()+120
+        while not reached(pattern) and process.poll() is None and time.time()<deadline: time.sleep(.02)
+        assert process.poll() is None, f'the run ended before {pattern} appeared'
+        os.kill(process.pid, signal.SIGKILL); process.wait()
+        assert not (only_run(home)/SUMS).exists()
+    done = graphmer('run', corpus, '--profile', 'smoke', home=home)
+    assert 'done before' in done.stderr
+    first, second = comparable(only_run(smoke)), comparable(only_run(home))
+    assert sorted(first)==sorted(second)
+    assert [name for name in first if first[name]!=second[name]]==[]
+    assert failing(only_run(home))==set()
+
+def test_a_name_with_other_parameters_is_refused(smoke, corpus):
+    run = only_run(smoke)
+    done = graphmer('run', corpus, '--profile', 'smoke', '--name', run.name, '--set', 'seed=7', home=smoke, check=False)
+    assert done.returncode==2 and 'seed is 42 there and 7 here' in done.stderr and '--force' in done.stderr
+
+def edit_json(path, change):
+    found = read_json(path); change(found); write_json(found, path)
+
+FORGERIES = {
+    'better metric': ('metrics', lambda r: edit_json(r/'metrics.json', lambda m: m.update({'edges/encoder/mrr':.99}))),
+    'metric without predictions': ('metrics', lambda r: (r/'predictions'/'words.parquet').unlink()),
+    'lower last loss': ('training log', lambda r: edit_json(r/'metrics.json', lambda m: m.update({'training/last_loss':.01}))),
+    'missing step': ('training log', lambda r: (r/'metrics.csv').write_text('\n'.join((r/'metrics.csv').read_text().splitlines()[:-1])+'\n')),
+    'other counts': ('knowledge graph', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['statistics'].update(triples=10**6))),
+    'swapped table': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'files.parquet', r/'kg'/'entities.parquet')),
+    'fewer parameters': ('checkpoint', lambda r: edit_json(r/'train.json', lambda t: t['parameters'].update(total=1))),
+    'NaN in the checkpoint': ('checkpoint', lambda r: write_arrays({n:np.full_like(a, np.nan) for n, a in read_arrays(r/'checkpoints'/'final'/'model.safetensors').items()}, r/'checkpoints'/'final'/'model.safetensors')),
+    'hidden owners': ('leakage', lambda r: edit_json(r/'leakage.json', lambda l: l.update(owners_on_both_sides=['someone']))),
+    'other seed': ('notebooks', lambda r: edit_json(r/'params.json', lambda p: p.update(seed=1))),
+    'field outside the schema': ('metadata', lambda r: edit_json(r/'metadata.json', lambda m: m.update(award='best'))),
+    'no metadata': ('metadata', lambda r: (r/'metadata.json').unlink()),
+}
+
+@pytest.mark.parametrize('name', FORGERIES)
+def test_a_resealed_forgery_is_found(name, smoke, tmp_path):
+    "Each forgery is signed again with fresh sums, so that only recomputation can find it."
+    check, forge = FORGERIES[name]
+    run = tmp_path/only_run(smoke).name
+    shutil.copytree(only_run(smoke), run)
+    forge(run); seal(run)
+    assert check in failing(run)
+
+def test_changed_bytes_are_found(smoke, tmp_path):
+    run = tmp_path/only_run(smoke).name
+    shutil.copytree(only_run(smoke), run)
+    (run/'report.html').write_text('all is well'); (run/'extra.txt').write_text(''); (run/'leakage.json').unlink()
+    found = {f.detail.split(':')[0] for f in verify(run) if not f.passed}
+    assert found=={'report.html', 'extra.txt', 'leakage.json'}
+    done = graphmer('verify', run, home=smoke, check=False)
+    assert done.returncode==1 and 'leakage.json: missing' in done.stdout
+
+def test_a_failing_stage_keeps_its_notebook_and_exits_non_zero(smoke, corpus, tmp_path):
+    home = tmp_path/'home'
+    done = graphmer('run', corpus, '--profile', 'smoke', '--set', 'lr=1e30', home=home, check=False)
+    assert done.returncode==2 and 'train failed' in done.stderr and 'loss is' in done.stderr
+    run = only_run(home)
+    assert (run/'notebooks'/'03_train.ipynb').exists() and not (run/SUMS).exists()
+    assert read_json(run/'stages.json')['done']==['build_kg', 'encode']

@@ -1,0 +1,59 @@
+"""Properties: parsing never raises and always says the same; a graph has the same bytes for any number of workers and any order of files."""
+import random
+from pathlib import Path
+import numpy as np
+from hypothesis import HealthCheck, given, settings, strategies as st
+from graphmer_se.core import root
+from graphmer_se.kg.build import build
+from graphmer_se.kg.store import tables
+from graphmer_se.model.batches import MaskConfig, mask_words
+from graphmer_se.evaluation.ranking import realistic_rank
+from graphmer_se.parsing.corpus import Repository
+from graphmer_se.parsing.facts import parse
+
+SOURCES = [p.read_bytes() for p in sorted((root()/'graphmer_se').rglob('*.py'))]
+QUIET = dict(deadline=None, suppress_health_check=list(HealthCheck))
+
+@settings(max_examples=120, **QUIET)
+@given(st.sampled_from(SOURCES), st.sampled_from(SOURCES), st.integers(0, 4000), st.integers(0, 4000), st.binary(max_size=12))
+def test_spliced_sources_never_raise_and_parse_alike(a, b, i, j, noise):
+    source = a[:i]+noise+b[j:j+3000]
+    facts = parse(source, 'python')
+    assert facts==parse(source, 'python')
+    for d in facts.definitions: assert 0<=d.span.byte_start<=d.span.byte_end<=len(source) and source[d.name_span.byte_start:d.name_span.byte_end].decode('utf-8', 'replace')==d.name
+    for r in facts.references: assert r.span.line_start<=r.span.line_end and 0<=r.scope<len(facts.scopes)
+
+@settings(max_examples=8, **QUIET)
+@given(st.randoms(use_true_random=False))
+def test_a_spliced_repository_builds_the_same_graph_with_any_number_of_workers(tmp_path_factory, rng):
+    folder = tmp_path_factory.mktemp('r')
+    repositories = []
+    for name in ('a', 'b'):
+        (folder/name/'p').mkdir(parents=True); (folder/name/'p'/'__init__.py').write_text('')
+        for k in range(4):
+            a, b = rng.choice(SOURCES), rng.choice(SOURCES)
+            (folder/name/'p'/f'm{k}.py').write_bytes(a[:rng.randrange(4000)]+b[rng.randrange(4000):][:4000])
+        repositories.append(Repository(name, '1', 'MIT', folder/name))
+    one, two = build(repositories), build(repositories[::-1], workers=2)
+    assert all(tables(one)[n]==tables(two)[n] for n in tables(one))
+    ids = set(one.entities.id)
+    known = one.triples[one.triples.status!='unresolved']
+    assert set(one.triples['head'])<=ids and set(known['tail'])<=ids
+    assert not one.triples.duplicated(['head', 'relation', 'tail']).any() and not one.entities.id.duplicated().any()
+
+@settings(max_examples=100, **QUIET)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.data())
+def test_realistic_rank_is_the_mean_over_all_orders_of_ties(scores, data):
+    scores, true = np.array(scores, float), data.draw(st.integers(0, len(scores)-1))
+    better, equal = (scores>scores[true]).sum(), (scores==scores[true]).sum()
+    assert realistic_rank(scores, true, np.zeros(len(scores), bool))==np.mean([better+k for k in range(1, equal+1)])
+
+@settings(max_examples=100, **QUIET)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=80), st.floats(0, 1), st.integers(0, 99))
+def test_words_are_hidden_whole_and_only_where_allowed(lengths, rate, seed):
+    word = np.repeat(np.arange(len(lengths)), lengths)
+    rng = np.random.default_rng(seed)
+    free = np.repeat(rng.random(len(lengths))<.8, lengths)
+    hidden = mask_words(word, free, rate, MaskConfig(), rng)
+    assert not hidden[~free].any()
+    for w in range(len(lengths)): assert len(set(hidden[word==w]))==1
