@@ -13,8 +13,8 @@ def readme()->str:
         elif not re.match(r'#\|\s*(hide|default_exp)', cell.source):
             parts.append(f'```python\n{cell.source.strip()}\n```')
             for output in cell.outputs:
-                text = output.get('text') or output.get('data',{}).get('text/plain','')
-                if text: parts.append('\n'.join('    '+line for line in text.rstrip().splitlines()))
+                data = output.get('data', {})
+                if 'text/markdown' in data: parts[-1:] = [''.join(data['text/markdown']).strip()]     # a table speaks for itself
     return '<!-- made from nbs/index.ipynb by `make sync`; edit that -->\n\n'+'\n\n'.join(parts)+'\n'
 
 if __name__=='__main__':

@@ -8,7 +8,7 @@ __all__ = ['SPAN', 'ENTITY_SCHEMA', 'TRIPLE_SCHEMA', 'FILE_SCHEMA', 'STATUSES', 
            'typical_class']
 
 # %% ../../nbs/02_kg.ipynb #95c86424
-import json
+import json, math
 from dataclasses import dataclass, field
 from pathlib import Path
 import duckdb
@@ -143,27 +143,31 @@ class Neighbourhood:
         return g
 
     def draw(self, ax=None, most:int=36):
-        "Draw at most `most` neighbours on two rings: what the entity declares inside, the rest outside."
+        "Draw the entity in the middle and at most `most` neighbours around it, grouped and coloured by relation; arrows point from head to tail."
         import matplotlib.pyplot as plt
-        ax = ax or plt.subplots(figsize=(10,7.5))[1]
-        g = self.graph()
-        keep = sorted(set(g)-{self.centre}, key=lambda n: (n not in self.kg, -g.degree(n), n))[:most]
-        g = g.subgraph([self.centre,*keep]).copy()
-        inner = sorted(n for n in keep if g.has_edge(self.centre,n))
-        outer = sorted(set(keep)-set(inner))
-        shells = [s for s in ([self.centre],inner,outer) if s]
-        place = nx.shell_layout(g, shells)
-        kinds = [self.kg[n]['type'] if n in self.kg else 'unresolved' for n in g]
-        palette = dict(zip(sorted(set(kinds)), plt.get_cmap('tab20').colors))
-        nx.draw_networkx_edges(g, place, ax=ax, edge_color='#b8c0cc', arrowsize=8, node_size=260, width=.8)
-        for kind in palette: nx.draw_networkx_nodes(g, place, [n for n,k in zip(g,kinds) if k==kind], node_color=[palette[kind]], node_size=260, ax=ax, label=kind)
-        for n,(x,y) in place.items():
-            ax.annotate(self.kg.label(n)[:26], (x,y), xytext=(0,9), textcoords='offset points', ha='center', fontsize=7.5, weight='bold' if n==self.centre else 'normal')
-        edges = {(a,b):d['relation'] for a,b,d in g.edges(data=True) if self.centre in (a,b)}
-        if len(edges)<=24: nx.draw_networkx_edge_labels(g, place, edges, ax=ax, font_size=6, font_color='#51606f')
-        ax.legend(fontsize=7, frameon=False, loc='lower left'); ax.set_axis_off()
-        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples', fontsize=10)
+        ax = ax or plt.subplots(figsize=(9,8))[1]
+        around = self.around()[:most]
+        relations = sorted({r for r,_,_ in around})
+        palette = dict(zip(relations, plt.get_cmap('tab10').colors*3))
+        for i,(relation,other,outward) in enumerate(around):
+            angle = 2*math.pi*i/len(around)
+            x,y = math.cos(angle),math.sin(angle)
+            ends = dict(xy=(x*.95,y*.95),xytext=(x*.13,y*.13)) if outward else dict(xy=(x*.13,y*.13),xytext=(x*.95,y*.95))
+            ax.annotate('',**ends,arrowprops=dict(arrowstyle='-|>',color=palette[relation],lw=1,alpha=.75))
+            ax.plot(x,y,'o',color=palette[relation],ms=5)
+            flip = x<0
+            ax.text(x*1.05,y*1.05,self.kg.label(other)[:30],rotation=math.degrees(angle)+(180 if flip else 0),rotation_mode='anchor',
+                    ha='right' if flip else 'left',va='center',fontsize=8,style='normal' if other in self.kg else 'italic')
+        ax.text(0,0,self.kg.label(self.centre),ha='center',va='center',fontsize=10,weight='bold',bbox=dict(boxstyle='round,pad=.4',fc='white',ec='#1c2430'))
+        ax.legend(handles=[plt.Line2D([],[],color=c,label=f'{r} ({sum(x[0]==r for x in around)})') for r,c in palette.items()],fontsize=8,frameon=False,loc='center left',bbox_to_anchor=(1.2,.5))
+        ax.set(xlim=(-1.6,1.6),ylim=(-1.6,1.6),aspect='equal'); ax.set_axis_off()
+        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples'+(f', {most} drawn' if len(self.around())>most else ''),fontsize=10)
         return ax
+
+    def around(self)->list[tuple[str,str,bool]]:
+        "(relation, other entity, whether the arrow points away from the centre), sorted; inverse pairs appear once."
+        found = [(r.relation,r.tail if r.head==self.centre else r.head,r.head==self.centre) for r in self.triples.itertuples() if self.centre in (r.head,r.tail)]
+        return sorted((f for f in found if f[0] not in ('defined_in','tested_by')),key=lambda f: (f[0],self.kg.label(f[1]),f[1]))
 
 def neighbourhood(kg:KnowledgeGraph, id:str, hops:int=1)->Neighbourhood:
     "The triples within `hops` of the entity `id`, whichever way they point."
