@@ -129,6 +129,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                              'graphmer_se.evidence.report.write_report': ( 'report.html#write_report',
                                                                                            'graphmer_se/evidence/report.py')},
             'graphmer_se.evidence.runs': { 'graphmer_se.evidence.runs.Profile': ('runs.html#profile', 'graphmer_se/evidence/runs.py'),
+                                           'graphmer_se.evidence.runs.Profile.__post_init__': ( 'runs.html#profile.__post_init__',
+                                                                                                'graphmer_se/evidence/runs.py'),
                                            'graphmer_se.evidence.runs.StepLog': ('runs.html#steplog', 'graphmer_se/evidence/runs.py'),
                                            'graphmer_se.evidence.runs.StepLog.__init__': ( 'runs.html#steplog.__init__',
                                                                                            'graphmer_se/evidence/runs.py'),

@@ -159,7 +159,8 @@ def graph_section(run:Path, manifest:dict)->str:
 def leakage_section(leakage:dict)->str:
     "The leakage report in words and numbers."
     warning = '<p class=bad>A single repository was split by file: held-out files share names, idioms and authors with training files. These numbers say less than a split by repository would.</p>' if leakage['weaker_than_by_repository'] else ''
-    rows = [['split by',leakage['split_by']],['training repositories',', '.join(leakage['repositories']['train'])],['validation repositories',', '.join(leakage['repositories']['validation'])],['test repositories',', '.join(leakage['repositories']['test'])],
+    by = {'pinned':'owner, as pinned in the corpus'}.get(leakage['split_by'],leakage['split_by'])
+    rows = [['split by',by],['training repositories',', '.join(leakage['repositories']['train'])],['validation repositories',', '.join(leakage['repositories']['validation'])],['test repositories',', '.join(leakage['repositories']['test'])],
             ['owners on both sides',', '.join(leakage['owners_on_both_sides']) or 'none'],['identical files on both sides',leakage['identical_files']],
             ['training files taken out because they repeat held-out code',len(leakage['training_files_taken_out'])],
             ['test edges whose pair is known under another relation, not asked',f'{leakage["test_edges_known_under_another_relation_and_not_asked"]:,} of {leakage["test_edges"]:,}']]
@@ -179,7 +180,7 @@ def render(run)->str:
             table(['part','parameters'],[[k.replace('_',' '),v] for k,v in train['parameters'].items()]),
             table(['tokenizer',''],[['vocabulary',encode['vocabulary']],['bytes per token, training',f'{encode["bytes_per_token_train"]}'],*([['bytes per token, unseen test code',f'{encode["bytes_per_token_test"]}']] if encode.get('bytes_per_token_test') else []),['units of code',encode['units']],['root tokens',encode['root_tokens']],['leaf groups',encode['leaf_groups']]]),
             graph_section(run,manifest),leakage_section(leakage),
-            '<h2>Verification</h2>',table(['check','','detail'],[[c['check'],mark(c['passed']),c['detail']] for c in checks['findings']],caption='Recomputed from the files before the run was sealed. `graphmer verify` repeats these and checks every sum.'),
+            '<h2>Verification</h2>',table(['check','','detail'],[[c['check'],mark(c['passed']),c['detail']] for c in checks['findings']],caption='Recomputed from the files before the run was sealed. graphmer verify repeats these and checks every sum.'),
             '<h2>Environment</h2>',table(['',''],[['Python',environment['python']],['system',environment['system']],['processor',f'{environment["cpu"]}, {environment["cores"]} cores, {environment["memory_gb"]} GB'],['commit',f'{environment["git"]["commit"]}{" (with uncommitted changes)" if environment["git"]["dirty"] else ""}'],*([k,v] for k,v in environment['packages'].items())]),
             table(['stage','seconds'],[[k,f'{v["seconds"]}'] for k,v in environment['stages'].items()]),
             f'<details><summary>Parameters</summary>{table(["key","value"],[[k,str(v)] for k,v in params.items()])}</details>',

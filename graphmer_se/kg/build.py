@@ -95,7 +95,8 @@ def build(
     entities = [e for part in parts for e in part[0]]+list(outside.values())
     classes = {id for id,e in outside.items() if e['type'] in ('Class','ExceptionType','Type')}
     triples = merge_instantiations([t for part in parts for t in part[1]], classes)
-    if not any(f['skipped']=='' for part in parts for f in part[2]): raise GraphmerError(f'no readable source file in {", ".join(names)}', 'see the reasons above')
+    left_out = [f'{f["file"]}: {f["skipped"]}' for part in parts for f in part[2] if f['skipped']]
+    if len(left_out)==sum(len(part[2]) for part in parts): raise GraphmerError(f'no readable source file in {", ".join(names)}; {"; ".join(left_out[:5])}', 'give a folder that holds readable source code')
     return KnowledgeGraph(frame(entities,ENTITY_SCHEMA,['repository','qualified_name','type','id']), frame(triples,TRIPLE_SCHEMA,['repository','head','relation','tail']),
         frame([f for part in parts for f in part[2]],FILE_SCHEMA,['repository','file']),
         [dict(name=r.name,version=r.version,license=r.license,owner=r.owner,split=r.split,local=r.local) for r in sorted(todo)], sorted(n for part in parts for n in part[4]))

@@ -111,7 +111,8 @@ def repositories(folder)->list[Repository]:
     many = marked if len(marked)>=2 and not is_repository(folder) else [folder]
     found = [r for r in map(local_repository,many) if source_files(r.folder)[0]]
     if not found: raise GraphmerError(f'no source files below {folder}', 'this version reads Python (.py); give a folder that holds some')
-    return found
+    names = [r.name for r in found]
+    return [r if names.count(r.name)==1 else r._replace(name=f'{r.name}@{r.folder.name}') for r in found] # two checkouts of one project
 
 # %% ../../nbs/00c_corpus.ipynb #76495457
 def local_repository(folder:Path)->Repository:

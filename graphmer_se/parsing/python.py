@@ -227,7 +227,7 @@ def parameters(walk:PythonWalk, node:Node, outer:int, inner:int)->tuple:
         found.append(Parameter(walk.text(name), kind, annotation, default is not None))
     return tuple(found)
 
-def annotated(walk:PythonWalk, node:Node|None, scope:int, owner:int|None=None)->tuple|None:
+def annotated(walk:PythonWalk, node:Node|None, scope:int, owner:int|None=None, kind:str='annotation')->tuple|None:
     "The expression of an annotation; a quoted annotation is read as the expression it quotes."
     if node is None: return None
     inner = node.named_children[0] if node.type=='type' and node.named_children else node
@@ -235,7 +235,7 @@ def annotated(walk:PythonWalk, node:Node|None, scope:int, owner:int|None=None)->
         quoted = walk.text(inner).strip('rRbBuUfF').strip('"\'').strip()
         value = quoted_expression(quoted)
     else: value = expression(walk, inner, scope)
-    if value is not None: walk.refer('annotation', scope if owner is None else owner, value, mention(inner))
+    if value is not None: walk.refer(kind, scope if owner is None else owner, value, mention(inner))
     return value
 
 def quoted_expression(source:str)->tuple|None:
@@ -300,9 +300,7 @@ def class_header(walk, node, scope, index):
 
 def function_header(walk, node, scope, inner, found):
     if node.child_by_field_name('parameters') is not None: found.parameters = parameters(walk, node.child_by_field_name('parameters'), scope, inner)
-    if (result := node.child_by_field_name('return_type')) is not None:
-        found.returns = annotated(walk, result, scope, inner)
-        walk.refer('returns', inner, found.returns, mention(result))
+    found.returns = annotated(walk, node.child_by_field_name('return_type'), scope, inner, 'returns')
 
 def flags(walk, node, decorators)->tuple:
     "What a resolver has to know about a definition besides its name."
