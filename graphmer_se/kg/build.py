@@ -10,6 +10,7 @@ import gc
 from collections import defaultdict
 from pathlib import Path
 import joblib
+from joblib.externals.loky import get_reusable_executor
 import pandas as pd
 from ..core import GraphmerError, progress
 from .edges import Rows, python_edges
@@ -88,6 +89,7 @@ def build(
     jobs = (joblib.delayed(build_repository)(r) for r in todo)
     with joblib.parallel_config(backend=backend if workers>1 else 'sequential', n_jobs=workers):
         parts = list(progress(joblib.Parallel(return_as='generator')(jobs), 'knowledge graph', total=len(todo), unit='repository'))
+    if backend=='loky' and workers>1: get_reusable_executor().shutdown()   # idle workers would hold a finished process for minutes
     roles = defaultdict(set)
     for part in parts:
         for name,played in part[3].items(): roles[name] |= played
