@@ -383,6 +383,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'graphmer_se/model/batches.py'),
                                            'graphmer_se.model.batches.Packer.offer': ( 'batches.html#packer.offer',
                                                                                        'graphmer_se/model/batches.py'),
+                                           'graphmer_se.model.batches.Packer.place': ( 'batches.html#packer.place',
+                                                                                       'graphmer_se/model/batches.py'),
                                            'graphmer_se.model.batches.Query': ('batches.html#query', 'graphmer_se/model/batches.py'),
                                            'graphmer_se.model.batches.Split': ('batches.html#split', 'graphmer_se/model/batches.py'),
                                            'graphmer_se.model.batches.SymbolBatch': ( 'batches.html#symbolbatch',

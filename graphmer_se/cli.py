@@ -70,6 +70,7 @@ def run(
         for f in failed: say(f'FAILED {f.check}: {f.detail}')
         raise typer.Exit(1)
 
+# %% ../nbs/09b_cli.ipynb #fa8e384d
 def check_name(name:str)->str:
     if not name or name!=Path(name).name or name.startswith('.'): raise GraphmerError(f'run name {name!r} is no plain folder name', 'use letters, digits, dots and dashes')
     return name
@@ -167,6 +168,7 @@ def doctor(json_:Json=False):
     facts |= dict(profile='cpu' if fits else 'smoke',why='the cpu profile needs 4 GB of memory and 1 GB of disk'+('' if fits else ', which are not there'),profiles=runs.profile_names())
     answer(facts,json_,'\n'.join(f'{k:16} {v}' for k,v in facts.items()))
 
+# %% ../nbs/09b_cli.ipynb #0de0c373
 def _version(name:str):
     from importlib import metadata
     try: return metadata.version(name)
@@ -178,7 +180,10 @@ def main(args:list[str]|None=None)->int:
     code = 0
     try: code = app(args,standalone_mode=False) or 0
     except GraphmerError as e: say(f'graphmer: {e}'); code = 2
-    except KeyboardInterrupt: say('\ngraphmer: interrupted; the same command resumes from the last finished stage or checkpoint'); code = 130
+    except KeyboardInterrupt:
+        say('\ngraphmer: interrupted; the same command resumes from the last finished stage or checkpoint')
+        if args is None: os._exit(130)   # the kernel's threads would print tracebacks on their way out
+        code = 130
     except typer.Exit as e: code = e.exit_code
     except typer.Abort: code = 130
     except Exception as e:

@@ -16,7 +16,10 @@ def modules():
 def imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import): yield from (a.name for a in node.names)
-        elif isinstance(node, ast.ImportFrom): yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            package = ('graphmer_se',)+path.relative_to(ROOT/'graphmer_se').parts[:-1]     # nbdev writes relative imports
+            base = package[:len(package)-node.level+1] if node.level else ()
+            yield '.'.join([*base, *([node.module] if node.module else [])])
 
 @pytest.mark.parametrize('path', modules(), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_imports_point_to_earlier_wings(path):

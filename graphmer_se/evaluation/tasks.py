@@ -112,6 +112,7 @@ def candidate_table(kg:KnowledgeGraph)->dict:
     fits = {r:np.array([ontology.accepts(t,ontology.relations[r].range) for t in types],bool) for r in ASKED}
     return {(place,RELATIONS.index(r)):np.flatnonzero(fits[r]&((places==place)|(places==''))) for place in sorted(set(places)-{''}) for r in ASKED}
 
+# %% ../../nbs/07b_tasks.ipynb #6600080d
 @torch.no_grad()
 def embed_entities(model:Encoder, chains:ChainSet, entities:np.ndarray, precision:str, length:int, rows:int)->np.ndarray:
     "Unit vectors (entities, symbol) of entity cards."
@@ -137,7 +138,7 @@ def embed_questions(model:Encoder, chains:ChainSet, asked:list[tuple[int,int]], 
             found[i] = model.questions(states[row,start+q.position][None]).numpy()[0]
     return found
 
-# %% ../../nbs/07b_tasks.ipynb #6600080d
+# %% ../../nbs/07b_tasks.ipynb #0dd4b37a
 def edges_task(model:Encoder, kg:KnowledgeGraph, chains:ChainSet, split:Split, test:np.ndarray, most:int, precision:str, length:int, rows:int, seed:int)->tuple[dict,pd.DataFrame]:
     "Metrics, and one row per question with the rank by every method."
     asked,counted = edge_questions(kg,chains,test,most,seed)
@@ -162,6 +163,7 @@ def edges_task(model:Encoder, kg:KnowledgeGraph, chains:ChainSet, split:Split, t
     frame = pd.DataFrame(rows_found)
     return edge_metrics(frame,seed)|{f'edges/{k}':v for k,v in counted.items()},frame
 
+# %% ../../nbs/07b_tasks.ipynb #462ff874
 def known_facts(kg:KnowledgeGraph)->tuple[list,dict]:
     "The facts that may be leaves, as index triples, and the tails of each (head, relation)."
     index = {id:i for i,id in enumerate(kg.entities.id)}

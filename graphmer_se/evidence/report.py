@@ -88,6 +88,7 @@ def result_tables(m:dict)->str:
         parts.append(table(['hidden leaf tokens','all','answer visible in the input','answer not visible'],rows,set(),f'{m["leaves/questions"]:,} tokens of masked leaf groups; majority is the most frequent token of the relation at that place.'))
     return ''.join(parts)
 
+# %% ../../nbs/09c_report.ipynb #eac6a838
 PLACES = ('same module','other module','external')
 
 def loss_curves(run:Path)->str:
@@ -116,6 +117,7 @@ def relation_bars(m:dict)->str:
     axis.set_xticks(range(len(relations)),[f'{r}\n({m[f"edges/questions/{r}"]})' for r in relations],fontsize=7.5); axis.set_ylabel('MRR',fontsize=8); axis.legend(fontsize=7,frameon=False,ncols=4); axis.grid(axis='x',visible=False)
     return svg(f)
 
+# %% ../../nbs/09c_report.ipynb #15c162e6
 def graph_bars(statistics:dict)->str:
     "Triples by relation and status."
     relations = sorted(statistics['relations'],key=lambda r: sum(statistics['relations'][r].values()))

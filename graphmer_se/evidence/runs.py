@@ -47,6 +47,7 @@ class Profile:
             if getattr(self,name)<1: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a whole number above 0 for {name}')
         if self.longest>=self.length: raise GraphmerError(f'longest {self.longest} >= length {self.length}', 'a row needs room for the leaves of its longest unit')
 
+# %% ../../nbs/09a_runs.ipynb #2498d704
 CHOICES = dict(size=('tiny','small','base'),precision=('bf16','fp32'))
 
 def profile_names()->list[str]:
@@ -141,7 +142,7 @@ def execute_notebook(notebook:Path, output:Path, given:dict):
     if unknown := sorted(set(given)-notebook_parameters(notebook)): raise GraphmerError(f'{notebook.name} has no parameter {unknown[0]!r}', f'it takes {", ".join(sorted(notebook_parameters(notebook)))}')
     output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update(GRAPHMER_STAGE=notebook.stem)
-    try: papermill.execute_notebook(str(notebook), str(output), given, kernel_name='python3', progress_bar=False, stderr_file=sys.stderr, autosave_cell_every=0, log_output=False, extra_arguments=['--log-level=40'])
+    try: papermill.execute_notebook(str(notebook), str(output), given, kernel_name='python3', progress_bar=False, stderr_file=sys.stderr, autosave_cell_every=0, log_output=False, extra_arguments=['--log-level=50'])
     except papermill.PapermillExecutionError as e:
         problem = re.sub(r'\x1b\[[0-9;]*m','',str(e.evalue))
         raise GraphmerError(f'{notebook.stem} failed: {problem}', f'the failing notebook is {output}; the finished stages are kept') from None
@@ -158,6 +159,7 @@ def run_stage(run:Path, stage:str, params:dict):
     write_json(environment, run/'environment.json')
     write_json(dict(done=[*done_stages(run),stage]), run/'stages.json')
 
+# %% ../../nbs/09a_runs.ipynb #067e8b5d
 def done_stages(run:Path)->list[str]: return read_json(run/'stages.json')['done'] if (run/'stages.json').exists() else []
 
 def execute(run:Path, params:dict, force:bool=False)->bool:

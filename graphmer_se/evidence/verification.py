@@ -48,6 +48,7 @@ def read_sums(run)->dict[str,str]:
         found[name] = digest
     return found
 
+# %% ../../nbs/09_verification.ipynb #e18fd710
 def check_sums(run)->list[Finding]:
     "Every file is covered and unchanged, every covered file is there, and nothing points outside."
     run,found = Path(run),[]
@@ -125,6 +126,7 @@ def check_graph_tables(run)->Finding:
     wrong = [k for k,v in counted.items() if s[k]!=v]
     return Finding('knowledge graph',not wrong,f'counts differ: {wrong}' if wrong else f'{counted["triples"]:,} triples')
 
+# %% ../../nbs/09_verification.ipynb #090b70c2
 def check_notebooks(run)->Finding:
     "Every executed notebook was given the parameters of the run, and none holds an error."
     run = Path(run)
@@ -146,7 +148,7 @@ def check_checkpoint(run)->Finding:
     if facts['parameters']!=counted: return Finding('checkpoint',False,f'{facts["parameters"]:,} parameters in the file, {counted:,} in train.json')
     return Finding('checkpoint',facts['finite'],f'{counted:,} parameters, {facts["dtype"]}' if facts['finite'] else 'holds NaN or infinity')
 
-# %% ../../nbs/09_verification.ipynb #090b70c2
+# %% ../../nbs/09_verification.ipynb #eae814d0
 def recomputed_metrics(run)->dict[str,float]:
     "Headline metrics from the saved predictions alone."
     run,found = Path(run),{}
@@ -177,6 +179,7 @@ def check_metrics(run)->list[Finding]:
     last = whole and math.isclose(float(steps[-1]['loss']),metrics.get('training/last_loss',math.nan),rel_tol=1e-9)
     return [first,Finding('training log',bool(last),f'{len(steps)} steps' if last else 'metrics.csv does not hold every step once, or ends with another loss than metrics.json')]
 
+# %% ../../nbs/09_verification.ipynb #356f5602
 def check_leakage(run)->Finding:
     "The leakage report agrees with the repositories, and no owner is on both sides unless the split was by file."
     run = Path(run)

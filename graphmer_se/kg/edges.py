@@ -76,6 +76,7 @@ def exception_objects(r:Resolver, m:int, ref)->tuple:
             elif x[0]=='of': found.append(('external',x[1]))
     return tuple(found)
 
+# %% ../../nbs/02c_edges.ipynb #502117c3
 def class_type(repo:Repository, m:int, d:int)->str:
     "Class, Interface or ExceptionType."
     if (m,d) not in repo.types:
@@ -100,7 +101,7 @@ def function_type(repo:Repository, m:int, definition)->str:
         if facts.definitions[owner].name.startswith('Test') or any(o[-1]=='unittest.TestCase' or str(o[-1]).endswith('.TestCase') for o in resolution_order(repo.resolver,m,owner)): return 'Test'
     return 'Method' if method else 'Function'
 
-# %% ../../nbs/02c_edges.ipynb #502117c3
+# %% ../../nbs/02c_edges.ipynb #d98e48f7
 def arity(definition, method:bool)->list:
     "How many positional arguments a caller must and may give, `self` not counted; no upper bound is `None`."
     positional = [p for p in definition.parameters if p.kind=='positional']
@@ -146,6 +147,7 @@ def define_file(repo:Repository, m:int):
             repo.variables[m,d,name] = id = rows.entity('definition','Variable',name,qualified,module,file,span,dict(instance=True))
             rows.triple(repo.definitions[m,d],'declares',id,'written-on-self',file,span)
 
+# %% ../../nbs/02c_edges.ipynb #5f765500
 def package_tree(repo:Repository):
     "The repository contains its top-level modules, a package its submodules."
     r,rows = repo.resolver,repo.rows
@@ -272,6 +274,7 @@ def decorator_edges(repo:Repository, m:int, ref):
                                Span(*(definition[k] for k in ('byte_start','byte_end','line_start','line_end'))))
         rows.triple(head,'annotated_with',tail,'py.decorator',file,ref.span,status,confidence)
 
+# %% ../../nbs/02c_edges.ipynb #3924bd22
 def base_edges(repo:Repository, m:int, ref):
     "Inheritance: `implements` when a class derives from an interface, else `inherits_from`."
     r,rows,file,head = repo.resolver,repo.rows,repo.resolver.files[m],repo.definitions[m,ref.detail]
@@ -284,7 +287,7 @@ def base_edges(repo:Repository, m:int, ref):
         implements = o[0]=='class' and repo.types[o[1:]]=='Interface' and repo.types[m,ref.detail]!='Interface'
         rows.triple(head,'implements' if implements else 'inherits_from',tail,'py.base',file,ref.span,status,confidence)
 
-# %% ../../nbs/02c_edges.ipynb #3924bd22
+# %% ../../nbs/02c_edges.ipynb #9a7d128d
 CONSTRUCTORS = frozenset(('__init__','__new__','__init_subclass__','__class_getitem__'))
 
 def override_edges(repo:Repository, m:int, d:int):
@@ -318,6 +321,7 @@ def variable_edges(repo:Repository, m:int, ref):
     head = speaker(repo,m,ref.scope)
     if rows.entities[head]['type'] in ('Function','Method','Test'): rows.triple(head,relation,variable,f'py.{relation}.{rule}',r.files[m],ref.span)
 
+# %% ../../nbs/02c_edges.ipynb #47cabcbc
 def test_edges(repo:Repository):
     "A test tests what it calls outside the test files."
     rows = repo.rows

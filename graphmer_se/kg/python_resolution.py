@@ -125,6 +125,7 @@ def lookup(r:Resolver, m:int, scope:int, name:str)->tuple:
     if name in BUILTIN_FUNCTIONS or name in BUILTIN_TYPES or name in BUILTIN_EXCEPTIONS: return (('external',f'builtins.{name}'),)
     return ()
 
+# %% ../../nbs/02a_python_resolution.ipynb #a43059a0
 def from_stars(r:Resolver, m:int, name:str)->tuple:
     "What the star imports of a module bring for `name`; private names only through `__all__`."
     found = []
@@ -159,6 +160,7 @@ def bound(r:Resolver, m:int, b)->tuple:
         if declared: return declared
     return evaluate(r,m,b.scope,b.value) if b.value is not None else ()
 
+# %% ../../nbs/02a_python_resolution.ipynb #f5188eb2
 def parameter(r:Resolver, m:int, b)->tuple:
     "A parameter: `self` and `cls` by position, then its annotation, then its default."
     scopes,definitions = r.facts[m].scopes,r.facts[m].definitions
@@ -286,6 +288,7 @@ def written(r:Resolver, m:int, d:int, name:str)->tuple:
     r.memo[key] = few(found)
     return r.memo[key]
 
+# %% ../../nbs/02a_python_resolution.ipynb #8ce0de7b
 def attribute(r:Resolver, o:tuple, name:str)->tuple:
     "`o.name`."
     kind = o[0]
@@ -330,6 +333,7 @@ def evaluate_call(r:Resolver, m:int, scope:int, value)->tuple:
         return (('super',m,owner),) if owner>=0 else ()
     return few(x for o in evaluate(r,m,scope,value[1]) for x in call_result(r,o))
 
+# %% ../../nbs/02a_python_resolution.ipynb #f919ccbf
 def enclosing_class(r:Resolver, m:int, scope:int)->int:
     "The class whose body or method `scope` lies in, or -1."
     scopes = r.facts[m].scopes
@@ -357,6 +361,7 @@ def call_result(r:Resolver, o:tuple)->tuple:
         return (('of',o[1]),) if name in BUILTIN_TYPES or name in BUILTIN_EXCEPTIONS else (('result',o[1]),)
     return ()
 
+# %% ../../nbs/02a_python_resolution.ipynb #3a38215c
 def returned(r:Resolver, kind:str, m:int, d:int)->tuple:
     "The objects that a function or lambda returns."
     if kind=='lambda': scope,annotation,outer = d,None,d
@@ -383,6 +388,7 @@ def elements(r:Resolver, o:tuple)->tuple:
     through = few(x for f in class_attribute(r,o[1],o[2],'__iter__',True) if f[0]=='function' for x in call_result(r,f))
     return few(y for x in through for y in (x[1] if x[0]=='seq' else few(z for f in attribute(r,x,'__next__') if f[0]=='function' for z in call_result(r,f)) if x[0]=='instance' else ()))
 
+# %% ../../nbs/02a_python_resolution.ipynb #39f32dc6
 def entered(r:Resolver, o:tuple)->tuple:
     "What `with o as target` binds; a generator function under `contextmanager` binds what it yields."
     if o[0]=='seq': return o[1]
@@ -413,6 +419,7 @@ def instances(r:Resolver, m:int, scope:int, annotation)->tuple:
     if annotation[-1] in CONTAINERS and annotation[-1][0].isupper(): return ()
     return few(x for o in evaluate(r,m,scope,annotation) for x in instance_of(o)) or alias(r,m,scope,annotation,instances)
 
+# %% ../../nbs/02a_python_resolution.ipynb #b8a2dcf0
 def alias(r:Resolver, m:int, scope:int, annotation, follow)->tuple:
     "What a name such as `Path = Union[str, PurePath]` stands for in an annotation: `follow` applied to the value it is bound to."
     where = find_scope(r,m,scope,annotation[1]) if annotation[0]=='name' else None

@@ -169,6 +169,7 @@ class Neighbourhood:
         found = [(r.relation,r.tail if r.head==self.centre else r.head,r.head==self.centre) for r in self.triples.itertuples() if self.centre in (r.head,r.tail)]
         return sorted((f for f in found if f[0] not in ('defined_in','tested_by')),key=lambda f: (f[0],self.kg.label(f[1]),f[1]))
 
+# %% ../../nbs/02_kg.ipynb #4bfeb5af
 def neighbourhood(kg:KnowledgeGraph, id:str, hops:int=1)->Neighbourhood:
     "The triples within `hops` of the entity `id`, whichever way they point."
     if id not in kg: raise GraphmerError(f'no entity {id!r}', 'look it up by name: kg.find("Client")')

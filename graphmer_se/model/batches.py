@@ -9,6 +9,7 @@ __all__ = ['PARTS', 'SHINGLE', 'FIELDS', 'Split', 'split_files', 'draw_parts', '
            'plain_chain', 'symbol_batch']
 
 # %% ../../nbs/04a_batches.ipynb #9f409b3e
+import bisect
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -67,9 +68,10 @@ def repeated_files(chains:ChainSet, split:Split, share:float=.5)->dict[int,float
     for a,b,f in zip(chains.unit_start,chains.unit_end,chains.unit_file): by_file[int(f)].append(chains.tokens[a:b])
     found = {f:shingles(np.concatenate(parts)) for f,parts in by_file.items()}
     held_out = [s for f,s in found.items() if split.parts[f]!='train']
-    if not held_out: return {}
-    known = np.unique(np.concatenate(held_out))
-    overlap = {f:float(np.isin(s,known).mean()) for f,s in found.items() if split.parts[f]=='train' and len(s)}
+    known = np.unique(np.concatenate(held_out)) if held_out else np.zeros(0,np.uint64)
+    if not len(known): return {}
+    there = lambda s: known[np.minimum(np.searchsorted(known,s),len(known)-1)]==s
+    overlap = {f:float(there(s).mean()) for f,s in found.items() if split.parts[f]=='train' and len(s)}
     return {f:round(o,3) for f,o in sorted(overlap.items()) if o>share}
 
 def units_of(chains:ChainSet, split:Split, part:str, without=frozenset())->np.ndarray:
@@ -130,6 +132,7 @@ class Chain:
 
     def __len__(self): return len(self.ids)
 
+# %% ../../nbs/04a_batches.ipynb #3d23f221
 def assemble(
     chains:ChainSet, unit:int, config:MaskConfig, mlm_rate:float, rng, longest:int,
     ask:int|None=None,     # hide this leaf group and its evidence, and nothing else
@@ -153,6 +156,7 @@ def assemble(
     shown.sort(key=lambda l: l!=ask)     # the question has a place before any context
     return attach(chains, ids, names, keep, hidden|lost, mlm, shown, masked, config, rng, longest)
 
+# %% ../../nbs/04a_batches.ipynb #abcd558d
 def choose_groups(chains:ChainSet, unit:int, config:MaskConfig, rng, ask, wanted:bool)->list[int]:
     "A random choice of at most `groups_most` leaf groups, in the order of their anchors; the one that is asked about is among them."
     every = chains.leaves(unit)
@@ -235,10 +239,12 @@ class Packer:
         "Place the chain in the first row with room; `False` when there is none."
         if len(chain)>self.length: raise GraphmerError(f'a chain of {len(chain)} tokens is longer than a row of {self.length}', 'raise length or lower the longest unit')
         for row,used in enumerate(self.used):
-            if used+len(chain)<=self.length:
-                self.placed.append((row,used,chain)); self.used[row] += len(chain)
-                return True
+            if used+len(chain)<=self.length: self.place(row,chain); return True
         return False
+
+    def place(self, row:int, chain:Chain):
+        "Put the chain behind what stands in the row."
+        self.placed.append((row,self.used[row],chain)); self.used[row] += len(chain)
 
     def batch(self)->Batch:
         "The rows, padded."
@@ -252,13 +258,19 @@ class Packer:
             queries += [(row,q._replace(position=q.position+start)) for q in chain.queries]
         return Batch(**arrays, chain=number, queries=queries, placed=[(row,start,len(chain)) for row,start,chain in self.placed])
 
+# %% ../../nbs/04a_batches.ipynb #c559c98e
 def pack(chains:list[Chain], length:int, rows:int)->list[tuple[Batch,list[int]]]:
-    "All chains in as many batches of at most `rows` rows as needed, longest first; with each batch the positions of its chains in the list."
-    order,found = sorted(range(len(chains)),key=lambda i: (-len(chains[i]),i)),[]
-    while order:
-        packer,taken,rest = Packer(min(rows,len(order)),length),[],[]
-        for i in order: (taken if packer.offer(chains[i]) else rest).append(i)
-        found.append((packer.batch(),taken)); order = rest
+    "All chains in as many batches of at most `rows` rows as needed; with each batch the positions of its chains in the list. Rows take the longest chain that still fits."
+    waiting,found = sorted((len(c),-i) for i,c in enumerate(chains)),[]
+    while waiting:
+        packer,taken = Packer(rows,length),[]
+        for row in range(rows):
+            while waiting and (at := bisect.bisect_right(waiting,(length-packer.used[row],0))-1)>=0:
+                i = -waiting.pop(at)[1]
+                packer.place(row,chains[i]); taken.append(i)
+        if not taken: packer.offer(chains[-waiting[-1][1]])   # longer than a row: says so
+        packer.used = [u for u in packer.used if u]
+        found.append((packer.batch(),taken))
     return found
 
 # %% ../../nbs/04a_batches.ipynb #7bc0b94a
@@ -314,6 +326,7 @@ class SymbolBatch:
     cards:Batch
     card_index:np.ndarray # (rows, length) candidate of each position, -1 for padding
 
+# %% ../../nbs/04a_batches.ipynb #161404a3
 def card_rows(chains:ChainSet, entities:np.ndarray, length:int)->tuple[Batch,np.ndarray]:
     "The cards of some entities packed into rows, and which candidate each position belongs to."
     made = [plain_chain(chains.card(int(e)).astype(np.int64)) for e in entities]

@@ -160,6 +160,7 @@ def unit_leaves(facts:LeafFacts, key:tuple, owner:int, start:np.ndarray, end:np.
         found += [(spans[0][0],relation,entity,tail,False,sorted(set(spans))) for relation,tail in facts.by_head[entity][:FACTS_PER_MENTION]]
     return sorted(found)
 
+# %% ../../nbs/04_chains.ipynb #244c352a
 def between(here:list, first:int, last:int)->list:
     "The facts whose evidence starts in [first, last)."
 

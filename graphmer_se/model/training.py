@@ -95,6 +95,7 @@ def predict_masked(model:Encoder, questions:list[Chain], field:str, length:int, 
     model.train(was)
     return {k:np.concatenate(v) if v else np.zeros(0) for k,v in found.items()}
 
+# %% ../../nbs/06_training.ipynb #74a6ecc1
 def validate(model:Encoder, chains:ChainSet, units:np.ndarray, c:TrainConfig)->dict[str,float]:
     "Mean nats and accuracy on the whole split."
     words,groups = fixed_questions(chains,units,c.seed,c.length)
@@ -213,6 +214,7 @@ def tensors_of(folder:Path, name:str, state:dict)->dict[str,torch.Tensor]:
     if sha256_file(path)!=state['sha256'][name]: raise GraphmerError(f'{path} does not match the hash in state.json', 'the file was damaged or changed; use an older checkpoint')
     return load_file(path)
 
+# %% ../../nbs/06_training.ipynb #3eba8f91
 def fill(target:dict[str,torch.Tensor], source:dict[str,torch.Tensor], where:str):
     "Copy tensors by name; every name and shape must agree."
     for word,names in (('lacks',set(target)-set(source)),('has an unknown',set(source)-set(target))):
@@ -242,6 +244,7 @@ def resume(folder, model:Encoder, optimizer, c:TrainConfig)->TrainState:
         optimizer.state[names[name]][part] = value
     return TrainState(state['step'],Cursor(*state['cursor']))
 
+# %% ../../nbs/06_training.ipynb #086e5eda
 def latest_checkpoint(folder)->Path|None:
     "The newest whole checkpoint below `folder`."
     found = sorted(p for p in Path(folder).glob('step-*') if (p/'state.json').exists())

@@ -8,10 +8,11 @@ __all__ = ['LANGUAGES', 'MAX_FILE_BYTES', 'PRUNED_FOLDERS', 'OUTPUT_FOLDERS', 'S
 
 # %% ../../nbs/00_parsing.ipynb #8b8b61ab
 import os
+from importlib import import_module
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-from ..core import GraphmerError, sha256_bytes
+from ..core import GraphmerError
 
 # %% ../../nbs/00_parsing.ipynb #686dfb6b
 class Span(NamedTuple):
@@ -72,6 +73,7 @@ class Definition:
     decorators:tuple = () # dotted names, as written
     flags:tuple = ()      # async, generator, conditional, abstract, overload, accessor
 
+# %% ../../nbs/00_parsing.ipynb #003b8942
 @dataclass(slots=True)
 class FileFacts:
     "Everything one file says, unresolved: a pure function of (bytes, language)."
@@ -153,7 +155,6 @@ def read_source(path)->tuple[bytes,str|None]:
 
 def parse(data:bytes, language:str)->FileFacts:
     "The facts of one file. Broken code is no error: what stands before and after the break is kept."
-    if language=='python':
-        from graphmer_se.parsing.python import parse_python
-        return parse_python(data)
-    raise GraphmerError(f'no parser for language {language!r}', f'languages: {sorted(set(LANGUAGES.values()))}')
+    if language not in LANGUAGES.values(): raise GraphmerError(f'no parser for language {language!r}', f'languages: {sorted(set(LANGUAGES.values()))}')
+    room = import_module(f'graphmer_se.parsing.{language}')   # one room per language, called like it
+    return getattr(room,f'parse_{language}')(data)

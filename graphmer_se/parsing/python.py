@@ -291,6 +291,7 @@ def define(walk:PythonWalk, node:Node, scope:int, decorators:list[Node]=(), oute
     if body is not None: statements(walk, body, inner)
     walk.conditional = outside
 
+# %% ../../nbs/00a_python.ipynb #1bdc6b94
 def class_header(walk, node, scope, index):
     for base in (node.child_by_field_name('superclasses') or node).named_children if node.child_by_field_name('superclasses') else ():
         if base.type=='comment': continue
@@ -333,6 +334,7 @@ def statement(walk:PythonWalk, node:Node, scope:int):
 BLOCKS = {'ERROR','block','if_statement','elif_clause','else_clause','for_statement','while_statement','try_statement','except_clause','except_group_clause',
           'finally_clause','with_statement','with_clause','with_item','match_statement','case_clause','assert_statement','delete_statement','type_alias_statement'}
 
+# %% ../../nbs/00a_python.ipynb #2f3dced5
 def openers(walk, node, scope):
     "The names bound by the head of `for`, `with` and `except`."
     if node.type=='for_statement': return loop_target(walk, node, scope)
