@@ -13,7 +13,7 @@ help:                 ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 run: $(VENV)/.runtime ## the main job: make run [SRC=path] [PROFILE=cpu]
-	@$(BIN)/graphmer run $(SRC) --profile $(PROFILE)
+	@$(BIN)/graphmer run $(if $(SRC),"$(SRC)") --profile $(PROFILE)
 
 test: $(VENV)/.dev    ## every test: notebooks, pipeline, faults, sync
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tests/all.py

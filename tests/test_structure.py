@@ -66,3 +66,14 @@ def test_no_registry_host_and_no_machine_path_is_named():
     pattern = r'pythonhosted\.org|deb\.debian\.org|registry\.npmjs|pypi\.org/simple|/work/(main|scratch)|/root/'
     found = subprocess.run(['git', 'grep', '-nIE', pattern, '--', ':!tests/test_structure.py'], cwd=ROOT, capture_output=True, text=True).stdout
     assert not found, found
+
+def test_the_results_table_is_made_from_the_reference_runs():
+    from graphmer_se.evidence.runs import reference_table
+    assert str(reference_table()) in (ROOT/'README.md').read_text(), 'execute nbs/index.ipynb and run `make sync`'
+
+def test_a_reference_run_holds_what_its_sums_say():
+    import hashlib
+    for sums in (ROOT/'runs'/'reference').glob('*/SHA256SUMS'):
+        said = dict(reversed(line.split('  ', 1)) for line in sums.read_text().splitlines())
+        for path in sums.parent.iterdir():
+            if path.name!='SHA256SUMS': assert hashlib.sha256(path.read_bytes()).hexdigest()==said[path.name], path
