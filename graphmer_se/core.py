@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
            'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'tables_hash',
-           'write_arrays', 'read_arrays', 'git_state', 'cpu_name', 'memory_bytes', 'peak_memory_bytes',
+           'write_arrays', 'read_arrays', 'git_state', 'cpu_name', 'native_bf16', 'memory_bytes', 'peak_memory_bytes',
            'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
@@ -140,6 +140,12 @@ def cpu_name()->str:
     except OSError: return platform.processor() or platform.machine()
     return next((l.split(':',1)[1].strip() for l in lines if l.startswith('model name')), platform.machine())
 
+def native_bf16()->bool:
+    "Whether the processor multiplies bfloat16 by itself (AVX512-BF16 or AMX, as Linux tells it); elsewhere it is emulated, and slow."
+    try: flags = set(next(l for l in Path('/proc/cpuinfo').read_text().splitlines() if l.startswith('flags')).split())
+    except (OSError,StopIteration): return False
+    return bool(flags&{'avx512_bf16','amx_bf16'})
+
 def memory_bytes()->int: return os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
 
 def peak_memory_bytes()->int:
@@ -156,7 +162,7 @@ def environment_facts()->dict:
     for name in DEPENDENCIES:
         try: versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError: versions[name] = None
-    return dict(python=platform.python_version(), system=platform.platform(), cpu=cpu_name(), cores=os.cpu_count(),
+    return dict(python=platform.python_version(), system=platform.platform(), cpu=cpu_name(), native_bf16=native_bf16(), cores=os.cpu_count(),
                 memory_gb=round(memory_bytes()/1e9,1), packages=versions, git=git_state())
 
 # %% ../nbs/core.ipynb #07d341b9

@@ -48,7 +48,7 @@ class Profile:
         if self.longest>=self.length: raise GraphmerError(f'longest {self.longest} >= length {self.length}', 'a row needs room for the leaves of its longest unit')
 
 # %% ../../nbs/09a_runs.ipynb #2498d704
-CHOICES = dict(size=('tiny','small','base'),precision=('bf16','fp32'))
+CHOICES = dict(size=('tiny','small','base'),precision=('auto','bf16','fp32'))
 
 def profile_names()->list[str]:
     "The sections of settings.ini."

@@ -73,7 +73,7 @@ METADATA_SCHEMA = {'$schema':'https://json-schema.org/draft/2020-12/schema'}|exa
     schema_version=dict(const='1.1'), run=TEXT, created=TEXT, graphmer_se=TEXT, profile=TEXT, source=TEXT, seed=COUNT,
     params_sha256=HASH, inputs_sha256=HASH, code_sha256=HASH,
     git=exactly(commit=dict(type=['string','null']),dirty=dict(type=['boolean','null'])),
-    environment=exactly(python=TEXT,system=TEXT,cpu=TEXT,cores=COUNT,memory_gb=dict(type='number'),packages=dict(type='object',additionalProperties=dict(type=['string','null']))),
+    environment=exactly(python=TEXT,system=TEXT,cpu=TEXT,native_bf16=dict(type='boolean'),cores=COUNT,memory_gb=dict(type='number'),packages=dict(type='object',additionalProperties=dict(type=['string','null']))),
     knowledge_graph=exactly(data_sha256=HASH,entities=COUNT,triples=COUNT,triples_resolved=COUNT,files=COUNT,
         repositories=dict(type='array',minItems=1,items=exactly(name=TEXT,version=TEXT,license=TEXT,owner=dict(type='string'),split=dict(type='string'),local=dict(type='boolean')))),
     model=exactly(size=TEXT,parameters=dict(type='object',additionalProperties=COUNT),checkpoint=TEXT,checkpoint_sha256=HASH,dtype=TEXT),
@@ -87,7 +87,7 @@ def make_metadata(run)->dict:
     s = manifest['statistics']
     found = dict(schema_version='1.1', run=run.name, created=environment['started'], graphmer_se=params['version'], profile=params['profile'], source=params['source'], seed=params['seed'],
         params_sha256=sha256_file(run/'params.json'), inputs_sha256=params['inputs'], code_sha256=params['code'], git=environment['git'],
-        environment={k:environment[k] for k in ('python','system','cpu','cores','memory_gb','packages')},
+        environment={k:environment[k] for k in ('python','system','cpu','native_bf16','cores','memory_gb','packages')},
         knowledge_graph=dict(data_sha256=manifest['data_sha256'],repositories=manifest['repositories'],**{k:s[k] for k in ('entities','triples','triples_resolved','files')}),
         model=dict(size=params['size'],parameters=read_json(run/'train.json')['parameters'],checkpoint='checkpoints/final/model.safetensors',checkpoint_sha256=checkpoint['sha256'],dtype=checkpoint['dtype']),
         training=dict(steps=params['steps'],metrics_csv_sha256=sha256_file(run/'metrics.csv')),
