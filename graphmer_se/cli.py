@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'say', 'answer', 'inputs_hash', 'find_source', 'run', 'check_name',
            'print_summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
-           'verify_command', 'report_command', 'find_run', 'runs_list', 'doctor', 'main']
+           'verify_command', 'report_command', 'find_run', 'runs_list', 'doctor', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
-import json, os, sys, sysconfig
+import json, os, shutil, sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from . import __version__
-from .core import GraphmerError, cpu_name, json_bytes, memory_bytes, read_json, root, sha256_bytes, sha256_file, home
+from .core import GraphmerError, cpu_name, json_bytes, memory_bytes, read_json, sha256_bytes, sha256_file, home
 from .evidence import runs
 from .evidence.report import write_report
 from .evidence.verification import seal, verify
@@ -159,18 +159,15 @@ def runs_list(json_:Json=False):
 @app.command()
 def doctor(json_:Json=False):
     "What this machine has, and which profile fits it."
-    import shutil
-    from importlib import metadata
-    installed = lambda n: next((v for v in [_version(n)] if v),None)
     facts = dict(python=sys.version.split()[0],cpu=cpu_name(),cores=os.cpu_count(),memory_gb=round(memory_bytes()/1e9,1),disk_free_gb=round(shutil.disk_usage(home()).free/1e9,1),
-                 torch=installed('torch'),nbdev=installed('nbdev'),starter_corpus='downloaded' if list((home()/'data'/'raw'/'starter').glob('*.whl')) else 'not downloaded yet',home=str(home()))
+                 torch=version('torch'),nbdev=version('nbdev'),starter_corpus='downloaded' if list((home()/'data'/'raw'/'starter').glob('*.whl')) else 'not downloaded yet',home=str(home()))
     fits = facts['memory_gb']>=4 and facts['disk_free_gb']>=1
     facts |= dict(profile='cpu' if fits else 'smoke',why='the cpu profile needs 4 GB of memory and 1 GB of disk'+('' if fits else ', which are not there'),profiles=runs.profile_names())
     answer(facts,json_,'\n'.join(f'{k:16} {v}' for k,v in facts.items()))
 
 # %% ../nbs/09b_cli.ipynb #0de0c373
-def _version(name:str):
-    from importlib import metadata
+def version(name:str)->str|None:
+    "The installed version of a distribution."
     try: return metadata.version(name)
     except metadata.PackageNotFoundError: return None
 

@@ -9,7 +9,7 @@ __all__ = ['DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha
            'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
-import hashlib, json, os, platform, resource, subprocess, sys, time, warnings
+import hashlib, json, os, platform, resource, subprocess, sys, warnings
 from importlib import metadata
 from pathlib import Path
 import pyarrow as pa, pyarrow.csv, pyarrow.parquet

@@ -127,7 +127,7 @@ def check_signatures(entities, triples, ontology:Ontology)->Check:
     for row in known.itertuples():
         mine,theirs = json.loads(attributes.get(row.head,'{}')).get('arity'),json.loads(attributes.get(row.tail,'{}')).get('arity')
         if mine is None or theirs is None: continue
-        (least,most),(their_least,_) = mine,theirs
+        (_,most),(their_least,_) = mine,theirs
         if most is not None and most<their_least: check.violations.append(violation(f'accepts {most} positional arguments, the overridden method requires {their_least}',row))
     return check
 

@@ -1,11 +1,9 @@
 """The main job on a small corpus: finished, repeatable, resumable, verifiable, and loud about forgeries."""
-import csv, json, os, shutil, signal, subprocess, time
-from pathlib import Path
+import csv, os, shutil, signal, subprocess, time
 import numpy as np
 import pytest
 from conftest import GRAPHMER, graphmer, only_run
 from graphmer_se.core import read_arrays, read_json, write_arrays, write_json
-from graphmer_se.evidence.runs import STAGES
 from graphmer_se.evidence.verification import SUMS, seal, verify
 
 TELL_THE_TIME = {'timings.csv', 'environment.json', 'metadata.json', 'report.html', SUMS}

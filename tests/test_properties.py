@@ -1,6 +1,4 @@
 """Properties: parsing never raises and always says the same; a graph has the same bytes for any number of workers and any order of files."""
-import random
-from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root

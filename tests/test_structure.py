@@ -1,5 +1,5 @@
 """The house keeps its shape: imports point one way, notebooks stay small, run notebooks are linear, nothing names a host."""
-import ast, re, subprocess
+import ast, subprocess, sys
 from pathlib import Path
 import nbformat
 import pytest
@@ -77,3 +77,7 @@ def test_a_reference_run_holds_what_its_sums_say():
         said = dict(reversed(line.split('  ', 1)) for line in sums.read_text().splitlines())
         for path in sums.parent.iterdir():
             if path.name!='SHA256SUMS': assert hashlib.sha256(path.read_bytes()).hexdigest()==said[path.name], path
+
+def test_no_dead_imports_or_variables():
+    done = subprocess.run([sys.executable, '-m', 'pyflakes', 'graphmer_se', 'tests'], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode==0, done.stdout+done.stderr

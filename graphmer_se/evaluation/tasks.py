@@ -7,16 +7,15 @@ __all__ = ['ASKED', 'sample_units', 'with_interval', 'words_task', 'leaves_task'
            'embed_entities', 'embed_questions', 'edges_task', 'known_facts', 'edge_metrics', 'leakage_report']
 
 # %% ../../nbs/07b_tasks.ipynb #691e8995
-import json
 from collections import Counter, defaultdict
 import numpy as np
 import pandas as pd
 import torch
-from ..core import GraphmerError, progress, seed_for
+from ..core import progress, seed_for
 from .baselines import LinkBaselines, NGram, left_contexts
 from .ranking import bootstrap, hits, interval, mean_reciprocal_rank, random_mrr, realistic_rank
 from ..kg.store import KnowledgeGraph
-from ..model.batches import Chain, MaskConfig, Split, assemble, card_rows, pack, units_of
+from ..model.batches import MaskConfig, Split, assemble, card_rows, pack
 from ..model.chains import LEAF_RELATIONS, RELATIONS, ChainSet
 from ..model.encoder import Encoder
 from ..model.objectives import to_tensors
@@ -73,7 +72,7 @@ def leaves_task(model:Encoder, chains:ChainSet, train:np.ndarray, test:np.ndarra
     copy,guess = np.zeros(len(out['chain']),bool),np.zeros(len(out['chain']),np.int64)
     for i,(c,p) in enumerate(zip(out['chain'],out['position'])):
         q = questions[c]
-        group,first = q.group[p],int(np.flatnonzero(q.group==q.group[p])[0])
+        first = int(np.flatnonzero(q.group==q.group[p])[0])
         copy[i] = next(x.copy for x in q.queries if x.position==first)
         guess[i] = majority.get((int(q.relation[p]),int(q.slot[p])),-1)
     right,baseline = out['correct'].astype(bool),guess==out['label']

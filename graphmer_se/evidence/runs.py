@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 import papermill
 from .. import __version__
-from ..core import GraphmerError, environment_facts, home, json_bytes, peak_memory_bytes, read_json, root, sha256_bytes, sha256_file, write_atomic, write_json
-from .verification import SUMS, Finding, run_files, seal, verify
+from ..core import GraphmerError, environment_facts, home, json_bytes, read_json, root, sha256_bytes, sha256_file, write_atomic, write_json
+from .verification import SUMS, run_files, seal, verify
 
 # %% ../../nbs/09a_runs.ipynb #086cb8b2
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ __all__ = ['SUMS', 'TEXT', 'COUNT', 'HASH', 'METADATA_SCHEMA', 'Finding', 'run_f
            'check_content', 'verify']
 
 # %% ../../nbs/09_verification.ipynb #370fa51d
-import csv, json, math, os
+import csv, math
 from pathlib import Path
 from typing import NamedTuple
 import jsonschema
 import nbformat
 import numpy as np
-from ..core import GraphmerError, read_arrays, read_json, read_table, sha256_bytes, sha256_file, table_hash, tables_hash, write_atomic
+from ..core import GraphmerError, read_arrays, read_json, read_table, sha256_file, table_hash, tables_hash, write_atomic
 
 # %% ../../nbs/09_verification.ipynb #964912d4
 SUMS = 'SHA256SUMS'

@@ -8,14 +8,13 @@ __all__ = ['build_repository', 'is_utf8', 'external_type', 'external_entities', 
 # %% ../../nbs/02d_build.ipynb #428d8f32
 import gc
 from collections import defaultdict
-from pathlib import Path
 import joblib
 from joblib.externals.loky import get_reusable_executor
 import pandas as pd
 from ..core import GraphmerError, progress
 from .edges import Rows, python_edges
 from .python_resolution import BUILTIN_EXCEPTIONS, BUILTIN_TYPES, Resolver
-from .store import ENTITY_SCHEMA, FILE_SCHEMA, TRIPLE_SCHEMA, KnowledgeGraph, entity_id, load, neighbourhood, save
+from .store import ENTITY_SCHEMA, FILE_SCHEMA, TRIPLE_SCHEMA, KnowledgeGraph, entity_id
 from ..parsing.corpus import Repository, repositories
 from ..parsing.facts import parse, read_source, source_files
 

@@ -8,11 +8,10 @@ __all__ = ['SPAN', 'ENTITY_SCHEMA', 'TRIPLE_SCHEMA', 'FILE_SCHEMA', 'STATUSES', 
            'typical_class']
 
 # %% ../../nbs/02_kg.ipynb #95c86424
-import json, math
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 import duckdb
-import networkx as nx
 import pandas as pd
 import pyarrow as pa
 from ..core import GraphmerError, read_json, read_table, sha256_bytes, table_hash, tables_hash, write_json, write_table
@@ -133,14 +132,6 @@ class Neighbourhood:
     def __init__(self, kg:KnowledgeGraph, centre:str, triples:pd.DataFrame): self.kg,self.centre,self.triples = kg,centre,triples
     def __len__(self): return len(self.triples)
     def __repr__(self): return '\n'.join(f'{self.kg.label(r.head)} --{r.relation}--> {self.kg.label(r.tail)}  [{r.status}, {r.rule}]' for r in self.triples.itertuples())
-
-    def graph(self)->nx.DiGraph:
-        "The triples as a networkx graph; an edge between two nodes lists its relations."
-        g = nx.DiGraph()
-        for r in self.triples.itertuples():
-            relations = (g.get_edge_data(r.head,r.tail) or {}).get('relation','')
-            g.add_edge(r.head, r.tail, relation=f'{relations}, {r.relation}' if relations else r.relation, status=r.status)
-        return g
 
     def draw(self, ax=None, most:int=36):
         "Draw the entity in the middle and at most `most` neighbours around it, grouped and coloured by relation; arrows point from head to tail."

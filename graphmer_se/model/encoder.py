@@ -8,7 +8,7 @@ __all__ = ['SIZES', 'NEIGHBOUR', 'EncoderConfig', 'encoder_config', 'bucketed', 
 
 # %% ../../nbs/05_encoder.ipynb #6771d8e6
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor

@@ -6,7 +6,6 @@
 __all__ = ['TEMPERATURE', 'STRIDE', 'to_tensors', 'masked_loss', 'symbol_loss', 'losses']
 
 # %% ../../nbs/05a_objectives.ipynb #3d26e5a5
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -9,8 +9,8 @@ __all__ = ['SPECTRAL_SCALE', 'TRAINING_COLUMNS', 'TrainConfig', 'chosen_precisio
            'load_model', 'resume', 'latest_checkpoint', 'prune_checkpoints']
 
 # %% ../../nbs/06_training.ipynb #93afa5d3
-import json, math, os, shutil, time
-from dataclasses import asdict, dataclass, fields
+import math, os, shutil, time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from ..core import GraphmerError, native_bf16, read_json, seed_for, sha256_file,
 from .batches import Candidates, Chain, Cursor, MaskConfig, assemble, pack, symbol_batch, training_batch
 from .chains import ChainSet
 from .encoder import Encoder, EncoderConfig
-from .objectives import losses, masked_loss, to_tensors
+from .objectives import losses, to_tensors
 
 # %% ../../nbs/06_training.ipynb #3da8c996
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def neighbour_counts(chains:ChainSet, units:np.ndarray, vocabulary:int, reach:in
 def spectral_embedding(counts:sparse.csr_matrix, size:int, seed:int)->np.ndarray:
     "Positive pointwise mutual information, reduced to `size` columns by a randomised SVD (arXiv 0909.4061)."
     counts = counts.tocoo()
-    total,row,column = counts.data.sum(),np.bincount(counts.row,counts.data,counts.shape[0]),np.bincount(counts.col,counts.data,counts.shape[1])**.75
+    row,column = np.bincount(counts.row,counts.data,counts.shape[0]),np.bincount(counts.col,counts.data,counts.shape[1])**.75
     information = np.log(counts.data*column.sum()/(row[counts.row]*column[counts.col]))
     keep = information>0
     x = sparse.csr_matrix((information[keep],(counts.row[keep],counts.col[keep])),shape=counts.shape)

@@ -8,7 +8,7 @@ __all__ = ['PIN', 'MARKERS', 'PARTS_OF_A_PROJECT', 'SPDX', 'STANDARD_LIBRARY', '
            'from_metadata', 'from_pyproject', 'spdx', 'licence_from_text', 'standard_library', 'resolve_source']
 
 # %% ../../nbs/00c_corpus.ipynb #d2772e73
-import email, os, re, shutil, subprocess, sys, sysconfig, tempfile, tomllib, zipfile
+import email, os, re, subprocess, sys, sysconfig, tempfile, tomllib, zipfile
 from pathlib import Path
 from typing import NamedTuple
 from ..core import GraphmerError, home, progress, root, sha256_file
