@@ -18,7 +18,7 @@ from .evidence import runs
 from .evidence.report import write_report
 from .evidence.verification import seal, verify
 from .kg import store
-from .kg.build import build
+from .kg.build import build_to
 from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source
 from .parsing.facts import source_files
 
@@ -100,12 +100,13 @@ def corpus_fetch(name:str, offline:Annotated[bool,typer.Option('--offline',help=
 @kg_app.command('build')
 def kg_build(sources:Annotated[list[str],typer.Argument(metavar='SRC...',help='Folders, or corpus names.')],
              out:Annotated[Path,typer.Option('--out','-o',metavar='DIR',help='Where the graph is written.')],
-             workers:Annotated[int,typer.Option(min=1,help='Processes.')]=1, backend:Annotated[str,typer.Option(help='joblib backend.')]='loky', json_:Json=False):
+             workers:Annotated[int,typer.Option(min=1,help='Processes.')]=1, backend:Annotated[str,typer.Option(help='joblib backend.')]='loky',
+             full:Annotated[bool,typer.Option('--full',help='Forget what an earlier build left in DIR.')]=False, json_:Json=False):
     "Build a knowledge graph."
     if backend!='loky': raise GraphmerError(f'unknown backend {backend!r}', 'backends: loky')
-    kg = build([r for s in sources for r in resolve_source(s)],workers,backend)
-    manifest = store.save(kg,out)
-    answer(manifest['statistics'],json_,f'{out}: {len(kg.entities):,} entities, {len(kg):,} triples from {len(kg.files):,} files'+''.join(f'\nleft out {s["repository"]}/{s["file"]}: {s["reason"]}' for s in manifest['skipped']))
+    manifest = build_to(out,[r for s in sources for r in resolve_source(s)],workers,backend,full)
+    s = manifest['statistics']
+    answer(s,json_,f'{out}: {s["entities"]:,} entities, {s["triples"]:,} triples from {s["files"]:,} files'+''.join(f'\nleft out {s["repository"]}/{s["file"]}: {s["reason"]}' for s in manifest['skipped']))
 
 @kg_app.command('check')
 def kg_check(folder:Annotated[Path,typer.Argument(metavar='DIR')], strict:Annotated[bool,typer.Option('--strict',help='Any violation fails.')]=False, json_:Json=False):

@@ -12,7 +12,7 @@ __all__ = ['DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha
 import hashlib, json, os, platform, resource, subprocess, sys, warnings
 from importlib import metadata
 from pathlib import Path
-import pyarrow as pa, pyarrow.csv, pyarrow.parquet
+import pyarrow as pa, pyarrow.compute as pc, pyarrow.parquet
 import numpy as np
 import safetensors, safetensors.numpy
 import graphmer_se
@@ -100,15 +100,25 @@ def read_table(path, columns=None)->pa.Table:
     except pa.ArrowException as e: raise GraphmerError(f'{path} is damaged: {e}', 'build the knowledge graph again') from None
 
 def table_hash(table:pa.Table)->str:
-    "SHA-256 of the rows and column names of `table`, independent of the Parquet writer."
+    "SHA-256 of the rows and column names of `table`, independent of the Parquet writer and of how the rows are chunked."
     digest = hashlib.sha256()
-    for name in table.column_names:
-        column = table[name]
-        if pa.types.is_nested(column.type): column = pa.array([json.dumps(v, sort_keys=True) for v in column.to_pylist()], pa.string())
-        sink = pa.BufferOutputStream()
-        pa.csv.write_csv(pa.table({name:column}), sink)
-        digest.update(sink.getvalue())
+    for name,column in zip(table.column_names,table.columns):
+        digest.update(f'{name}:{len(column)}'.encode())
+        _hash_array(digest, column.combine_chunks())
     return digest.hexdigest()
+
+def _hash_array(digest, a:pa.Array):
+    if a.null_count: digest.update(a.is_null().to_numpy(zero_copy_only=False).tobytes())
+    if pa.types.is_list(a.type):
+        digest.update(pc.list_value_length(a).to_numpy(zero_copy_only=False).astype('<i4').tobytes())
+        _hash_array(digest, a.flatten())
+    elif pa.types.is_struct(a.type):
+        for field in a.flatten(): _hash_array(digest, field)
+    elif pa.types.is_string(a.type):
+        offsets = np.frombuffer(a.buffers()[1] or b'\0\0\0\0','<i4')[a.offset:a.offset+len(a)+1]
+        digest.update((offsets-offsets[0]).tobytes())
+        if offsets[-1]>offsets[0]: digest.update(memoryview(a.buffers()[2])[offsets[0]:offsets[-1]])
+    else: digest.update(a.to_numpy(zero_copy_only=False).tobytes())
 
 # %% ../nbs/core.ipynb #937adb35
 def tables_hash(hashes:dict[str,str])->str:

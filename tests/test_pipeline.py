@@ -67,7 +67,7 @@ FORGERIES = {
     'lower last loss': ('training log', lambda r: edit_json(r/'metrics.json', lambda m: m.update({'training/last_loss':.01}))),
     'missing step': ('training log', lambda r: (r/'metrics.csv').write_text('\n'.join((r/'metrics.csv').read_text().splitlines()[:-1])+'\n')),
     'other counts': ('knowledge graph', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['statistics'].update(triples=10**6))),
-    'swapped table': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'files.parquet', r/'kg'/'entities.parquet')),
+    'swapped table': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'triples'/'json.parquet', r/'kg'/'triples'/'html.parquet')),
     'fewer parameters': ('checkpoint', lambda r: edit_json(r/'train.json', lambda t: t['parameters'].update(total=1))),
     'NaN in the checkpoint': ('checkpoint', lambda r: write_arrays({n:np.full_like(a, np.nan) for n, a in read_arrays(r/'checkpoints'/'final'/'model.safetensors').items()}, r/'checkpoints'/'final'/'model.safetensors')),
     'hidden owners': ('leakage', lambda r: edit_json(r/'leakage.json', lambda l: l.update(owners_on_both_sides=['someone']))),

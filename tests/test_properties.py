@@ -3,7 +3,6 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root
 from graphmer_se.kg.build import build
-from graphmer_se.kg.store import tables
 from graphmer_se.model.batches import MaskConfig, mask_words
 from graphmer_se.evaluation.ranking import realistic_rank
 from graphmer_se.parsing.corpus import Repository
@@ -18,8 +17,12 @@ def test_spliced_sources_never_raise_and_parse_alike(a, b, i, j, noise):
     source = a[:i]+noise+b[j:j+3000]
     facts = parse(source, 'python')
     assert facts==parse(source, 'python')
-    for d in facts.definitions: assert 0<=d.span.byte_start<=d.span.byte_end<=len(source) and source[d.name_span.byte_start:d.name_span.byte_end].decode('utf-8', 'replace')==d.name
-    for r in facts.references: assert r.span.line_start<=r.span.line_end and 0<=r.scope<len(facts.scopes)
+    for d in facts.definitions:
+        assert 0<=d.place[0]<=d.place[1]<=len(source)
+        assert d.name=='<lambda>' or source[slice(*d.name_place)].decode('utf-8', 'replace')==d.name
+    for x in (*facts.sites, *facts.mentions): assert 0<=x.start<=x.end<=len(source) and 0<=x.scope<len(facts.scopes)
+    for _, _, name, start, _ in facts.attributes: assert source[start:start+len(name.encode())].decode('utf-8', 'replace')==name
+    for *_, name, starts in facts.free_reads: assert all(source[s:s+len(name.encode())].decode('utf-8', 'replace')==name for s in starts)
 
 @settings(max_examples=8, **QUIET)
 @given(st.randoms(use_true_random=False))
@@ -33,7 +36,7 @@ def test_a_spliced_repository_builds_the_same_graph_with_any_number_of_workers(t
             (folder/name/'p'/f'm{k}.py').write_bytes(a[:rng.randrange(4000)]+b[rng.randrange(4000):][:4000])
         repositories.append(Repository(name, '1', 'MIT', folder/name))
     one, two = build(repositories), build(repositories[::-1], workers=2)
-    assert all(tables(one)[n]==tables(two)[n] for n in tables(one))
+    assert one.tables==two.tables
     ids = set(one.entities.id)
     known = one.triples[one.triples.status!='unresolved']
     assert set(one.triples['head'])<=ids and set(known['tail'])<=ids

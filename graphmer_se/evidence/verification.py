@@ -118,11 +118,12 @@ def check_graph_tables(run)->Finding:
     kg = Path(run)/'kg'
     try:
         manifest = read_json(kg/'manifest.json')
-        tables = {n:read_table(kg/f'{n}.parquet') for n in ('entities','triples','files')}
+        tables = {key:read_table(kg/f'{key}.parquet') for key in manifest['tables']}
     except GraphmerError as e: return Finding('knowledge graph',False,e.problem)
     s,hashes = manifest['statistics'],{n:table_hash(t) for n,t in tables.items()}
-    if tables_hash(hashes)!=manifest['data_sha256']: return Finding('knowledge graph',False,'the tables do not have the hash that the manifest gives')
-    counted = dict(entities=len(tables['entities']),triples=len(tables['triples']),files=len(tables['files']),triples_resolved=tables['triples']['status'].to_pylist().count('resolved'))
+    if hashes!=manifest['tables'] or tables_hash(hashes)!=manifest['data_sha256']: return Finding('knowledge graph',False,'the tables do not have the hash that the manifest gives')
+    counted = {name:sum(len(t) for key,t in tables.items() if key.startswith(name+'/')) for name in ('entities','triples','files')}
+    counted['triples_resolved'] = sum(t['status'].to_pylist().count('resolved') for key,t in tables.items() if key.startswith('triples/'))
     wrong = [k for k,v in counted.items() if s[k]!=v]
     return Finding('knowledge graph',not wrong,f'counts differ: {wrong}' if wrong else f'{counted["triples"]:,} triples')
 

@@ -102,7 +102,7 @@ def build_chains(
     cards,card_offsets = encode_short(tokenizer, [card_text(t,q,json.loads(a)) for t,q,a in zip(kg.entities.type,kg.entities.qualified_name,kg.entities.attributes)], CARD_TOKENS)
     facts = leaf_facts(kg, index)
     entities = kg.entities.assign(Index=range(len(kg.entities)))
-    inside = entities[(entities.file!='')&entities.type.isin(['Class','Interface','ExceptionType','Function','Method','Test'])].groupby(['repository','file'])
+    inside = entities[(entities.file!='')&(entities.name!='<lambda>')&entities.type.isin(['Class','Interface','ExceptionType','Function','Method','Test'])].groupby(['repository','file'])
     modules = {(r,f):i for r,f,i,t in zip(entities.repository,entities.file,entities.Index,entities.type) if t=='Module'}
     parts,units,leaves,base = [],[],[],0
     for number,row in enumerate(progress(list(kg.files.itertuples()), 'chains', unit='file')):
@@ -131,14 +131,17 @@ def leaf_facts(kg:KnowledgeGraph, index:dict)->LeafFacts:
     "Arrange the triples that may become leaves."
     number = {name:i for i,name in enumerate(RELATIONS)}
     places,heads,spans = defaultdict(list),defaultdict(list),{}
-    t = kg.triples
-    for head,relation,tail,repository,status,evidence in zip(t['head'],t.relation,t['tail'],t.repository,t.status,t.evidence):
+    t,e = kg.triples,kg.evidence()
+    for head,relation,tail,status,start,end in zip(t['head'],t.relation,t['tail'],t.status,t.byte_start,t.byte_end):
         if status=='unresolved': continue
         h,o = index[head],index[tail]
-        if relation in ('declares','defines') or (relation=='contains' and o not in spans): spans[o] = (evidence[0]['byte_start'],evidence[0]['byte_end'])
+        if relation in ('declares','defines') or (relation=='contains' and o not in spans): spans[o] = (start,end)
         if relation in MENTION_RELATIONS: heads[h].append((number[relation],o))
-        if relation in LEAF_RELATIONS:
-            for e in evidence: places[repository,e['file']].append((e['byte_start'],e['byte_end'],h,number[relation],o))
+    shown = (t.relation.isin(LEAF_RELATIONS)&(t.status!='unresolved')).to_numpy()[e.triple]
+    e = e[shown]
+    of = e.triple.to_numpy()
+    for head,relation,tail,repository,file,start,end in zip(t['head'].array[of],t.relation.array[of],t['tail'].array[of],t.repository.array[of],e.file,e.byte_start,e.byte_end):
+        places[repository,file].append((start,end,index[head],number[relation],index[tail]))
     for found in places.values(): found.sort()
     return LeafFacts(dict(places), {h:sorted(f) for h,f in heads.items()}, spans)
 

@@ -1,0 +1,53 @@
+"""PyCG's micro-benchmark: calls between the code of a snippet, compared with the truth that comes with it.
+
+    python benchmarks/pycg_micro.py --truth PATH [--json]
+
+PATH holds `<category>/<case>/callgraph.json` beside the snippet's files: `micro-benchmark/snippets` of PyCG's source distribution (pycg-0.0.8.tar.gz).
+Counted are edges whose both ends are code of the snippet, or lambdas of it; built-ins and code that does not exist are left out. An edge with the rule
+`py.calls.decorated` says that a name was called whose decorator put something else in its place; the truth lists what then really runs, so that rule is left out.
+"""
+import argparse, json, re, sys
+from pathlib import Path
+from graphmer_se.kg.build import build
+from graphmer_se.parsing.corpus import Repository
+
+def label(name:str, modules:set)->str:
+    "Our qualified name as PyCG writes it."
+    return re.sub(r'<lambda>(?:#(\d+))?', lambda m: f'<lambda{m.group(1) or 1}>', name)
+
+def found_edges(folder:Path)->set:
+    "Our calls between functions of the snippet."
+    kg = build([Repository('snippet','0','unknown',folder)])
+    inner = kg.entities[kg.entities.repository=='snippet'].set_index('id')
+    calls = kg.triples[(kg.triples.relation=='calls')&kg.triples.status.isin(['resolved','ambiguous'])&(kg.triples.rule!='py.calls.decorated')]
+    def name(id):
+        row = inner.loc[id]
+        return row.module if row.type in ('Class','Interface','ExceptionType') else label(row.qualified_name,set())   # a class body runs with its module
+    prefix = f'{folder.name}.' if (folder/'__init__.py').exists() else ''
+    return {(name(h).removeprefix(prefix),name(t).removeprefix(prefix)) for h,t in zip(calls['head'],calls['tail'])}
+
+def wanted_edges(truth:dict, folder:Path)->set:
+    modules = {p.relative_to(folder).with_suffix('').as_posix().replace('/','.').removesuffix('.__init__') for p in folder.rglob('*.py')}
+    ours = lambda n: not n.startswith('<') and any(n==m or n.startswith(m+'.') for m in modules)
+    return {(a,b) for a,called in truth.items() for b in called if ours(a) and ours(b)}
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    p.add_argument('--truth',type=Path,required=True); p.add_argument('--json',action='store_true')
+    args = p.parse_args()
+    cases = sorted(args.truth.rglob('callgraph.json'))
+    if not cases: sys.exit(f'no callgraph.json below {args.truth}: give the snippets folder of the benchmark')
+    rows,right,wrong,missed = [],0,0,0
+    for case in cases:
+        folder = case.parent
+        try: found = found_edges(folder)
+        except Exception as e: found = set(); print(f'{folder}: {e}',file=sys.stderr)
+        wanted = wanted_edges(json.loads(case.read_text()),folder)
+        rows.append(dict(case=folder.relative_to(args.truth).as_posix(),exact=found==wanted,missing=sorted(wanted-found),wrong=sorted(found-wanted)))
+        right,wrong,missed = right+len(found&wanted),wrong+len(found-wanted),missed+len(wanted-found)
+    result = dict(cases=len(rows),exact=sum(r['exact'] for r in rows),edges=right+missed,precision=round(right/max(1,right+wrong),4),recall=round(right/max(1,right+missed),4),
+                  not_exact=[r for r in rows if not r['exact']])
+    print(json.dumps(result,indent=1) if args.json else '\n'.join([*(f'{r["case"]}: missing {r["missing"]}, wrong {r["wrong"]}' for r in result['not_exact']),
+        f'{result["exact"]} of {result["cases"]} exact; precision {result["precision"]:.3f}, recall {result["recall"]:.3f} over {result["edges"]} edges']))
+
+if __name__=='__main__': main()
