@@ -173,6 +173,8 @@ def call_edges(e:Edges, m:int, index:int):
     by_hand = [o for o,how in targets.items() if how in ('','decorated')] if targets else []
     if written and not by_hand: unresolved(e,head,'calls',m,s.scope,s.callee,s.start,s.end,s.text)
     if not targets: return
+    if s.text=='@' and any(f.kind[o]==FUNCTION and f.definition(o).name!='__call__' for o in targets):    # what decorates is a function rather than an instance
+        targets = {o:how for o,how in targets.items() if f.kind[o]!=FUNCTION or f.definition(o).name!='__call__'}
     first = rule_of(e,m,s) if by_hand else ''
     for how in dict.fromkeys(targets.values()):
         group = [o for o,h in targets.items() if h==how]

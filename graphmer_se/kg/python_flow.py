@@ -6,9 +6,10 @@
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES', 'ALL',
            'INTERNAL', 'RECEIVED', 'IN_PLACE', 'DATA_CLASSES', 'Objects', 'Flow', 'run', 'apply_use', 'early_use',
-           'load', 'lookup', 'style', 'bound_to', 'module_load', 'store', 'bases', 'resolution_order', 'fill',
-           'element', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'enter', 'special', 'found_call', 'call_site',
-           'apply', 'pass_arguments', 'header', 'gathered', 'spread', 'spread_names', 'data_class']
+           'load', 'lookup', 'style', 'bound_to', 'has_method', 'module_load', 'store', 'bases', 'resolution_order',
+           'fill', 'element', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'enter', 'special', 'found_call',
+           'call_site', 'apply', 'pass_arguments', 'passed_through', 'header', 'gathered', 'spread', 'spread_names',
+           'data_class']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
@@ -213,6 +214,10 @@ def style(f:Flow, o:int)->str:
 # %% ../../nbs/02a_python_flow.ipynb #a5ed374f
 def bound_to(f:Flow, o:int, receiver:int, target:int)->list[int]:
     "What a class attribute becomes when it is read through a receiver; a property becomes what its getter returns."
+    if f.kind[o]==INSTANCE and has_method(f,f.a[o],'__get__'):
+        found_call(f,lookup(f,o,'__get__'),None,(),(),0,target,'')
+        f.watch(lookup(f,o,'__get__'),lambda objects: f.getters[target].update((f.a[x],None) for x in objects if f.kind[x]==BOUND))
+        return []
     how = style(f,o) if f.kind[o]==FUNCTION else 'static'
     instance = f.kind[receiver]==INSTANCE
     if how=='static' or how!='class' and not instance: return [o]
@@ -222,6 +227,10 @@ def bound_to(f:Flow, o:int, receiver:int, target:int)->list[int]:
     f.getters[target][o] = None
     apply(f,None,bound,(),(),0,target)
     return []
+
+def has_method(f:Flow, c:tuple, name:str)->bool:
+    "Whether a class of the repository in the hierarchy of `c` defines a method."
+    return any(name in f.facts[m[0]].names[f.facts[m[0]].definitions[m[1]].inner] for m in resolution_order(f,c) if not isinstance(m,str))
 
 def module_load(f:Flow, m:int, name:str, target:int):
     "A name of a module: bound there, a submodule, or starred in."
@@ -346,7 +355,7 @@ def special(f:Flow, site:tuple|None, o:int, name:str, positional:tuple, result:i
 
 def found_call(f:Flow, v:int, site, positional, keywords, star, result, how:str):
     "Call whatever of ours a lookup finds."
-    f.watch(v,lambda objects: [apply(f,site,x,positional,keywords,star,result,how) for x in objects if f.kind[x]!=EXTERNAL])
+    f.watch(v,lambda objects: [apply(f,site,x,positional,keywords,star,result,how) for x in objects if f.kind[x] in (FUNCTION,BOUND)])
 
 def call_site(f:Flow, m:int, index:int, o:int):
     "The call site `index` of file `m` may call `o`."
@@ -371,6 +380,7 @@ def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star
             f.link(m<<SHIFT|definition.yields,f.field(generator,'all'))
             f.add(result,(generator,))
         f.link(m<<SHIFT|definition.result,result,INTERNAL)
+        if definition.passes: passed_through(f,m,definition,positional,keywords,star,f.b[o] if kind==BOUND else None,result)
     elif kind==CLASS:
         if site: f.target(site,o,how)
         instance = f.object(INSTANCE,a)
@@ -379,6 +389,8 @@ def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star
         data_class(f,instance,positional,keywords)
     elif kind==INSTANCE: found_call(f,lookup(f,o,'__call__'),site,positional,keywords,star,result,how)
     elif kind==PARTIAL:
+        if (site,o,result) in f.linked: return              # partials of each other
+        f.linked.add((site,o,result))
         before,given = f.partials[o]
         f.watch(f.field(o,'func'),lambda objects: [apply(f,site,x,(*before,*positional),(*given,*keywords),star,result,how) for x in objects if x!=o])
     elif kind==NAMED and site: f.target(site,f.object(CLASS if f.definition(o).kind=='class' else FUNCTION,a),'decorated')
@@ -398,6 +410,16 @@ def pass_arguments(f:Flow, m:int, definition:PythonDefinition, positional, keywo
         elif name in named: f.link(v,base|named[name].variable,INTERNAL)
         elif others is not None: fill(f,gathered(f,m,others),name,v,INTERNAL)
     if star: f.watch(star,lambda objects: [spread(f,m,slots[len(positional):],rest,o) for o in objects if f.kind[o]==CONTAINER])
+
+def passed_through(f:Flow, m:int, definition:PythonDefinition, positional, keywords, star, receiver:int|None, result:int):
+    "Parameters that come back as they came: the result of this call is its own argument."
+    given,bound = dict(keywords),receiver is not None
+    for i in definition.passes:
+        p = definition.parameters[i]
+        if bound and i==0: f.add(result,(receiver,))
+        elif p.kind=='positional' and i-bound<len(positional): source = positional[i-bound]; f.link(source,result,INTERNAL) if source else None
+        elif p.name in given: f.link(given[p.name],result,INTERNAL)
+        elif star or '**' in given or p.has_default: f.link(m<<SHIFT|p.variable,result,INTERNAL)
 
 def header(f:Flow, m:int, definition:PythonDefinition)->tuple:
     "The positional parameters in order, those with a name, `*args` and `**kwargs`."
@@ -427,6 +449,7 @@ def spread_names(f:Flow, m:int, named:dict, others, o:int):
 
 DATA_CLASSES = frozenset('dataclass define attrs frozen mutable s attributes'.split())
 
+# %% ../../nbs/02a_python_flow.ipynb #37aa2093
 def data_class(f:Flow, instance:int, positional, keywords):
     "The generated constructor of a data class or NamedTuple stores its arguments in the fields."
     order,fields = resolution_order(f,f.a[instance]),[]

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['UNIONS', 'CONTAINERS', 'MAPPINGS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised', 'instance_of',
-           'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'visible_fixture', 'solve',
-           'settle_keys', 'settle_decorators']
+           'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'seed_test_classes',
+           'visible_fixture', 'solve', 'settle_keys', 'settle_decorators']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 from collections import defaultdict
-from .python_flow import (CLASS, CONTAINER, EXTERNAL, FUNCTION, INSTANCE, KEY, MODULE, MOST_SELVES, NAMED, NAMESPACE, OF, SHIFT, Flow, apply_use, fill, load, run)
+from .python_flow import (CLASS, CONTAINER, EXTERNAL, FUNCTION, INSTANCE, KEY, MODULE, MOST_SELVES, NAMED, NAMESPACE, OF, SHIFT, Flow, apply_use, fill, load, resolution_order, run)
 from .python_library import outside
 from .python_names import BUILTINS, Modules, import_module, star_sources
 from ..parsing.python_variables import CONSTANT, DECORATED, DEFINITION, DISPLAY, SET, PythonFacts
@@ -112,6 +112,8 @@ def annotate(f:Flow):
 
 def bind_caught(f:Flow, source:int, target:int):
     "`except source as target`."
+    if (source,target,'caught') in f.linked: return
+    f.linked.add((source,target,'caught'))
     def caught(objects):
         for o in objects:
             if f.kind[o]==CONTAINER: bind_caught(f,f.field(o,'all'),target)
@@ -133,6 +135,17 @@ def hand_fixtures(f:Flow):
             for p in d.parameters:
                 for fm,fixture in visible_fixture(f,m,d,found.get(p.name,())): f.link(fm<<SHIFT|(fixture.yields or fixture.result),m<<SHIFT|p.variable)
 
+def seed_test_classes(f:Flow):
+    "A test runner makes an instance of every test class and calls the tests that it inherited, too."
+    for m,facts in enumerate(f.facts):
+        for i,d in enumerate(facts.definitions):
+            if d.kind!='class': continue
+            order = resolution_order(f,(m,i))
+            if not (d.name.startswith('Test') or any(isinstance(c,str) and c.rsplit('.',1)[-1]=='TestCase' for c in order)): continue
+            for c in order[1:]:
+                for x in f.facts[c[0]].definitions if not isinstance(c,str) else ():
+                    if x.kind=='function' and x.owner==c[1] and x.parameters and (x.name.startswith(('test','setUp','tearDown','setup','teardown'))): f.add(c[0]<<SHIFT|x.parameters[0].variable,(f.object(INSTANCE,(m,i)),))
+
 def visible_fixture(f:Flow, m:int, asking, fixtures)->list:
     "The fixture that pytest would choose, as a list of at most one."
     here = [x for x in fixtures if x[0]==m and x[1] is not asking]
@@ -150,6 +163,7 @@ def solve(modules:Modules)->Flow:
     f.ready = True
     annotate(f)
     hand_fixtures(f)
+    seed_test_classes(f)
     deferred,f.deferred = f.deferred,[]
     for m,use,objects in deferred: apply_use(f,m,use,objects)
     run(f)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINALLY', 'TUPLE', 'TRANSPARENT', 'MARGIN',
-           'MOST_REPAIRS', 'exports', 'block', 'branch', 'caught', 'pattern', 'dotted_read', 'note_import', 'define',
-           'decorator', 'new_definition', 'flags', 'docstring', 'class_scope', 'mixed_bases', 'in_scope',
+           'MOST_REPAIRS', 'exports', 'returned', 'block', 'branch', 'caught', 'pattern', 'dotted_read', 'note_import',
+           'define', 'decorator', 'new_definition', 'flags', 'docstring', 'class_scope', 'mixed_bases', 'in_scope',
            'function_scope', 'parameters', 'annotation', 'type_tree', 'quoted', 'parsed', 'broken_places',
            'definition_starts', 'parse_python', 'variables']
 
@@ -18,7 +18,7 @@ from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, IMPLICIT, IMP
     bind, close_frames, close_loop, merge, open_frame, qualname, read)
 from .python_expressions import (ATTRIBUTE, CALL_NODE, COMMENT, F_ALIAS, F_ALTERNATIVE, F_ARGUMENTS, F_BODY, F_CONDITION, F_CONSEQUENCE, F_DEFINITION,
     F_FUNCTION, F_LEFT, F_MODULE, F_NAME, F_OPERATOR, F_PARAMETERS, F_RETURN, F_RIGHT, F_SUBJECT, F_SUPERCLASSES, F_TYPE, F_VALUE, IDENTIFIER, INTERPOLATION, KEYWORD,
-    OPERATORS, PYTHON, READERS, SHARED, STRING, SUBSCRIPT, assign, call, each, expression, inside, kinds, loaded, mention, reader, without_comments, written)
+    OPERATORS, PYTHON, READERS, SHARED, STRING, SUBSCRIPT, assign, call, each, expression, inside, kinds, loaded, mention, reader, subscripts, without_comments, written)
 
 # %% ../../nbs/00a_python.ipynb #8b0262bf
 ASSIGNMENT,AS_PATTERN,BLOCK,ELIF,ELSE,EXCEPT,FINALLY,TUPLE = (kinds(*k.split()) for k in
@@ -73,8 +73,14 @@ def _expression_statement(w, node):
 @reader('return_statement')
 def _return(w, node):
     v = expression(w,node.named_children[0] if node.named_children else None)
-    if v and w.frame.result: w.copy(v,w.frame.result)
+    returned(w,v)
     w.dead = True
+
+def returned(w:Walk, v:int):
+    "What a function returns. A parameter that comes back as it came is tied to the argument of each call, not to those of all calls."
+    frame = w.frame
+    if v in frame.parameters: frame.passes.add(frame.parameters[v])
+    elif v and frame.result: w.copy(v,frame.result)
 
 @reader('raise_statement')
 def _raise(w, node):
@@ -89,6 +95,16 @@ def _raise(w, node):
 @reader('global_statement','nonlocal_statement')
 def _outer_names(w, node):
     for child in node.named_children: w.frame.outer[w.text(child)] = node.type.split('_')[0]
+
+@reader('delete_statement')
+def _delete(w, node):
+    for child in node.named_children:
+        for part in child.named_children if child.type=='expression_list' else [child]:
+            if part.kind_id in SUBSCRIPT:
+                base = expression(w,part.child_by_field_id(F_VALUE))
+                _,variable = subscripts(w,part)
+                if base: call(w,base,IMPLICIT,part.start_byte,part.end_byte,'__delitem__',(variable,))
+            else: expression(w,part)
 
 @reader('type_alias_statement')
 def _type_alias(w, node):
@@ -361,7 +377,7 @@ def in_scope(w:Walk, kind:str, index:int, d:PythonDefinition, body):
     inner = open_frame(w,kind,index,d.qualname)
     d.inner,w.depth,w.dead = inner.scope,-1,False
     body(inner)
-    d.yields = inner.yields
+    d.yields,d.passes = inner.yields,tuple(sorted(inner.passes))
     w.frame,w.depth,w.dead = frame,depth,dead
 
 @reader('lambda')
@@ -374,12 +390,12 @@ def function_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Nod
     returns,body = node.child_by_field_id(F_RETURN),node.child_by_field_id(F_BODY)
     if returns is not None: annotation(w,returns,'returns',len(w.facts.scopes),d.result)
     def read_body(frame:Frame):
-        frame.result = d.result
+        frame.result,frame.parameters = d.result,{p.variable:i for i,p in enumerate(d.parameters) if p.kind in ('positional','keyword')}
         for p in d.parameters: frame.now[p.name],frame.versions[p.name],w.facts.how[frame.scope,p.name] = p.variable,[p.variable],'parameter'
         if d.owner>=0 and d.parameters and d.parameters[0].kind=='positional' and 'staticmethod' not in d.decorators:
             frame.first,frame.first_name,frame.owner = d.parameters[0].variable,d.parameters[0].name,d.owner
         if name is not None: block(w,body)
-        elif v := expression(w,body): w.copy(v,d.result)
+        else: returned(w,expression(w,body))
     in_scope(w,'function',index,d,read_body)
     return d.variable
 

@@ -68,6 +68,7 @@ class PythonDefinition(Definition):
     variable:int = 0    # of the object itself, before decorators
     result:int = 0      # what a function returns
     yields:int = 0      # what a generator yields, 0 for none
+    passes:tuple = ()   # parameters that it returns as they came, by position
 
 @dataclass(slots=True)
 class PythonFacts(FileFacts):
@@ -114,12 +115,12 @@ def from_plain(values:tuple)->PythonFacts:
 # %% ../../nbs/00a_python_variables.ipynb #143c7a18
 class Frame:
     "One scope while it is read. `now`: the variable behind each name at this line; `versions`: all that ever stood behind it."
-    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner')
+    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner','parameters','passes')
     def __init__(self, scope:int, kind:str):
         self.scope,self.kind = scope,kind
         self.now,self.versions,self.frees,self.outer,self.exits = {},{},{},{},None
         self.result = self.yields = self.first = 0
-        self.first_name,self.owner = '',-1
+        self.first_name,self.owner,self.parameters,self.passes = '',-1,{},set()   # parameters: variable -> position
 
 class Walk:
     "The state of one reading: the source, the facts so far, the scope we stand in, and whether this line can be reached."

@@ -1,0 +1,147 @@
+"""Calls that really happened, against the calls of the graph.
+
+    python benchmarks/call_oracle.py PROJECT... [--python VENV/bin/python] [--tests tests] [--json]
+
+PROJECT is an unpacked source distribution with its tests. Its own test suite runs under `sys.setprofile`, which notes every pair (caller, callee) of Python
+functions of the project; the graph of the same folder is built; pairs are compared.
+
+- recall: observed pairs that the graph has, as `calls` with status resolved or ambiguous. Once over all callers, once over callers outside the tests.
+- precision, a lower bound: of the graph's pairs whose line of evidence ran, the share that was observed. A line may run without reaching the call on it
+  (`a and b()`), so the true value is higher. Ambiguous edges count with every candidate; resolved ones are also given apart.
+
+An edge with the rule `py.calls.decorated` names what a decorator has put something else in front of; it is left out on both sides.
+A frame of a comprehension belongs to the function around it. Class bodies are no callees. The interpreter needs pytest and what the tests import.
+"""
+import argparse, json, os, subprocess, sys, tempfile
+from collections import defaultdict
+from pathlib import Path
+
+PLUGIN = r'''
+import atexit, json, os, sys, threading
+ROOT = os.environ['ORACLE_ROOT'] + os.sep
+OUT = os.environ['ORACLE_OUT']
+pairs, lines, kept = set(), set(), {}
+INNER = ('<listcomp>', '<genexpr>', '<dictcomp>', '<setcomp>')
+
+def ours(code):
+    known = kept.get(code)
+    if known is None:
+        name = code.co_filename
+        known = kept[code] = name.startswith(ROOT) and not name.endswith('oracle_plugin.py')
+    return known
+
+def profile(frame, event, _):
+    if event != 'call': return
+    code = frame.f_code
+    if not ours(code) or code.co_name in INNER: return
+    caller = frame.f_back
+    if caller is not None and ours(caller.f_code): pairs.add((caller.f_code, code))
+
+def trace(frame, event, _):
+    return local if ours(frame.f_code) else None
+
+def local(frame, event, _):
+    if event == 'line': lines.add((frame.f_code.co_filename, frame.f_lineno))
+    return local
+
+def save():
+    sys.setprofile(None); sys.settrace(None)
+    say = lambda c: (c.co_filename[len(ROOT):], c.co_firstlineno, c.co_qualname)
+    with open(OUT, 'w') as f: json.dump(dict(pairs=sorted((say(a), say(b)) for a, b in pairs), lines=sorted((n[len(ROOT):], l) for n, l in lines)), f)
+
+threading.setprofile(profile); threading.settrace(trace)
+sys.setprofile(profile); sys.settrace(trace)
+atexit.register(save)
+'''
+
+def observe(project:Path, python:str, tests:str, more:list)->dict:
+    "Run the tests of a project and return what happened."
+    with tempfile.TemporaryDirectory() as d:
+        (Path(d)/'oracle_plugin.py').write_text(PLUGIN)
+        out = Path(d)/'out.json'
+        source = [str(project/'src')] if (project/'src').exists() else []
+        env = os.environ|{'PYTHONPATH':os.pathsep.join([d,*source,str(project)]),'ORACLE_ROOT':str(project),'ORACLE_OUT':str(out),'PYTHONDONTWRITEBYTECODE':'1'}
+        done = subprocess.run([python,'-m','pytest','-q','-x','--maxfail=1000','-p','oracle_plugin','-p','no:cacheprovider',tests,*more],cwd=project,env=env,capture_output=True,text=True,timeout=3000)
+        if not out.exists(): sys.exit(f'{project}: the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}')
+        print(f'{project.name}: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""}',file=sys.stderr)
+        return json.loads(out.read_text())
+
+def compare(project:Path, seen:dict)->dict:
+    "The graph of a project beside what was observed."
+    from graphmer_se.kg.build import build
+    from graphmer_se.parsing.corpus import Repository
+    kg = build([Repository(project.name,'0','unknown',project)])
+    e = kg.entities[kg.entities.repository==project.name]
+    code = e[e.type.isin(['Function','Method','Test'])]
+    at = {(r.file,r.line_start,r.name):r.id for r in code.itertuples()}
+    modules = {r.file:r.id for r in e[e.type=='Module'].itertuples()}
+    bodies = defaultdict(list)
+    for r in e[e.type.isin(['Function','Method','Test','Class','ExceptionType','Interface'])].itertuples(): bodies[r.file].append((r.line_start,r.line_end,r.id))
+    def caller(file, line, name):
+        plain = name.rsplit('.',1)[-1]
+        if plain=='<module>': return modules.get(file)
+        if plain in ('<listcomp>','<genexpr>','<dictcomp>','<setcomp>'):
+            around = [b for b in bodies[file] if b[0]<=line<=b[1]]
+            return max(around)[2] if around else modules.get(file)
+        found = at.get((file,line,plain))
+        if found: return found
+        return next((id for a,b,id in bodies[file] if a==line),None)      # a class body
+    name_of = e.set_index('id').qualified_name.to_dict()
+    file_of = e.set_index('id').file.to_dict()
+    observed,unknown = set(),0
+    for a,b in seen['pairs']:
+        plain = b[2].rsplit('.',1)[-1]
+        if plain=='<module>': continue
+        callee = at.get((b[0],b[1],plain))
+        if callee is None:
+            unknown += not any(x[0]==b[1] for x in bodies[b[0]])           # the body of a class, or code made at run time
+            continue
+        who = caller(*a)
+        if who: observed.add((who,callee))
+    calls = kg.triples.reset_index(drop=True)
+    calls = calls[(calls.relation=='calls')&calls.status.isin(['resolved','ambiguous'])&(calls.rule!='py.calls.decorated')]
+    predicted = {(h,t):(s,r) for h,t,s,r in zip(calls['head'],calls['tail'],calls.status,calls.rule)}
+    ran = {(f,l) for f,l in seen['lines']}
+    evidence = kg.evidence()
+    evidence = evidence[evidence.triple.isin(calls.index)]
+    executed = set(evidence.triple[[(f,l) in ran for f,l in zip(evidence.file,evidence.line_start)]])
+    ran_pairs = [(h,t) for i,h,t in zip(calls.index,calls['head'],calls['tail']) if i in executed]
+    in_tests = lambda id: '/tests/' in '/'+file_of[id] or '/test_' in '/'+file_of[id] or '/testing/' in '/'+file_of[id]
+    share = lambda part,whole: round(len(part)/len(whole),4) if whole else None
+    library = {p for p in observed if not in_tests(p[0])}
+    certain = [p for p in ran_pairs if predicted[p][0]=='resolved']
+    wrong = defaultdict(int)
+    for p in ran_pairs:
+        if p not in observed: wrong[predicted[p][1]+(' ambiguous' if predicted[p][0]=='ambiguous' else '')] += 1
+    return dict(project=project.name,observed=len(observed),unknown_code=unknown,recall=share(observed&set(predicted),observed),library_callers=len(library),library_recall=share(library&set(predicted),library),
+                predicted_that_ran=len(ran_pairs),precision=share([p for p in ran_pairs if p in observed],ran_pairs),resolved_precision=share([p for p in certain if p in observed],certain),
+                resolved_that_ran=len(certain),wrong_by_rule=dict(sorted(wrong.items(),key=lambda x: -x[1])),
+                missed=sorted((name_of[a],name_of[b]) for a,b in observed-set(predicted)),unconfirmed=sorted((name_of[a],name_of[b],*predicted[a,b]) for a,b in ran_pairs if (a,b) not in observed))
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    p.add_argument('projects',nargs='+',type=Path); p.add_argument('--python',default=sys.executable); p.add_argument('--tests',default='tests')
+    p.add_argument('--json',action='store_true'); p.add_argument('--keep',type=Path,help='a folder where observations are kept and found again'); p.add_argument('--list',type=int,default=0,help='print so many misses of each kind')
+    p.add_argument('--pytest',default='',help='more arguments for pytest')
+    args,results = p.parse_args(),[]
+    for project in args.projects:
+        project = project.resolve()
+        kept = args.keep/f'{project.name}.json' if args.keep else None
+        if kept and kept.exists(): seen = json.loads(kept.read_text())
+        else:
+            tests = args.tests if (project/args.tests).exists() else '.'
+            seen = observe(project,args.python,tests,args.pytest.split())
+            if kept: kept.parent.mkdir(parents=True,exist_ok=True); kept.write_text(json.dumps(seen))
+        results.append(compare(project,seen))
+    total = dict(projects=len(results))
+    for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):
+        total[name] = round(sum((r[part] or 0)*r[whole] for r in results)/max(1,sum(r[whole] for r in results)),4)
+    if args.json: return print(json.dumps(dict(total=total,projects=[{k:v for k,v in r.items() if k not in ('missed','unconfirmed')} for r in results]),indent=1))
+    for r in results:
+        print(f'{r["project"]:24} recall {r["recall"]:.3f} of {r["observed"]:5}, library callers {r["library_recall"] or 0:.3f} of {r["library_callers"]:5}; precision >= {r["precision"]:.3f} of {r["predicted_that_ran"]:5}, resolved {r["resolved_precision"]:.3f} of {r["resolved_that_ran"]:5}')
+        for kind in ('missed','unconfirmed') if args.list else ():
+            for row in r[kind][:args.list]: print('   ',kind,*row)
+        if args.list: print('   ',r['wrong_by_rule'])
+    print('total',total)
+
+if __name__=='__main__': main()
