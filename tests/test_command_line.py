@@ -58,3 +58,19 @@ def test_any_folder_runs_to_the_end(files, tmp_path):
     page = (run/'report.html').read_text()
     if len(files)==1: assert 'Nothing was held out' in page
     else: assert 'split by file' in page
+
+def test_a_build_that_was_killed_is_finished_by_the_next(corpus, tmp_path):
+    "kill -9 at any moment leaves no half graph that reads as a whole one."
+    import random, signal, subprocess, time
+    from conftest import GRAPHMER
+    from graphmer_se.kg.store import data_hash, load
+    env = os.environ|{'GRAPHMER_HOME':str(tmp_path), 'GRAPHMER_QUIET':'1'}
+    graphmer('kg', 'build', corpus, '-o', tmp_path/'whole', home=tmp_path)
+    rng = random.Random(5)
+    for _ in range(6):
+        running = subprocess.Popen([GRAPHMER, 'kg', 'build', corpus, '-o', tmp_path/'kg'], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(.6, 2.5)); running.send_signal(signal.SIGKILL); running.wait()
+        if (tmp_path/'kg'/'manifest.json').exists(): assert data_hash(tmp_path/'kg')==data_hash(tmp_path/'whole')
+        next((corpus/'json').rglob('*.py')).touch()
+    graphmer('kg', 'build', corpus, '-o', tmp_path/'kg', home=tmp_path)
+    assert load(tmp_path/'kg').tables==load(tmp_path/'whole').tables

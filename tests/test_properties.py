@@ -2,7 +2,8 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root
-from graphmer_se.kg.build import build
+from graphmer_se.kg.build import build, build_to
+from graphmer_se.kg.store import data_hash
 from graphmer_se.model.batches import MaskConfig, mask_words
 from graphmer_se.evaluation.ranking import realistic_rank
 from graphmer_se.parsing.corpus import Repository
@@ -58,3 +59,30 @@ def test_words_are_hidden_whole_and_only_where_allowed(lengths, rate, seed):
     hidden = mask_words(word, free, rate, MaskConfig(), rng)
     assert not hidden[~free].any()
     for w in range(len(lengths)): assert len(set(hidden[word==w]))==1
+
+EDITS = st.lists(st.tuples(st.sampled_from(('append', 'rename', 'move', 'delete', 'add', 'break')), st.integers(0, 10**6)), min_size=1, max_size=6)
+
+@settings(max_examples=12, **QUIET)
+@given(st.lists(EDITS, min_size=1, max_size=3))
+def test_building_again_equals_building_anew(tmp_path_factory, rounds):
+    "Whatever is edited, renamed, moved or deleted between builds, the bytes are those of a full build."
+    here = tmp_path_factory.mktemp('edits')
+    for k, text in enumerate(SOURCES[:6]):
+        folder = here/'src'/('one' if k<4 else 'two')/'pkg'
+        folder.mkdir(parents=True, exist_ok=True); (folder/'__init__.py').touch(); (folder/f'm{k}.py').write_bytes(text)
+    build_to(here/'kg', [here/'src'])
+    for number, edits in enumerate(rounds):
+        for what, n in edits:
+            files = sorted((here/'src').rglob('m*.py'))
+            f = files[n%len(files)]
+            if what=='append': f.write_bytes(f.read_bytes()+b'\ndef more(x): return more(x)\n')
+            elif what=='break': f.write_bytes(f.read_bytes()[:n%max(1, f.stat().st_size)])
+            elif what=='rename': f.rename(f.with_name(f'm{n}.py'))
+            elif what=='move': f.rename(here/'src'/('one', 'two')[n%2]/'pkg'/f.name)
+            elif what=='add': (f.parent/f'm{n}x.py').write_bytes(SOURCES[n%len(SOURCES)])
+            elif len(files)>2: f.unlink()
+        again, anew = build_to(here/'kg', [here/'src']), build_to(here/f'full{number}', [here/'src'], workers=1+number%2)
+        assert again==anew and data_hash(here/'kg')==anew['data_sha256']
+        for table in ('entities', 'triples', 'files'):
+            parts = {p.name:p.read_bytes() for p in (here/'kg'/table).glob('*.parquet')}
+            assert parts=={p.name:p.read_bytes() for p in (here/f'full{number}'/table).glob('*.parquet')}

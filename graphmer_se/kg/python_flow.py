@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES', 'ALL',
-           'INTERNAL', 'RECEIVED', 'IN_PLACE', 'DATA_CLASSES', 'Objects', 'Flow', 'run', 'apply_use', 'early_use',
-           'load', 'lookup', 'style', 'bound_to', 'has_method', 'module_load', 'store', 'bases', 'resolution_order',
-           'fill', 'element', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'enter', 'special', 'found_call',
-           'call_site', 'apply', 'pass_arguments', 'passed_through', 'header', 'gathered', 'spread', 'spread_names',
-           'data_class']
+           'INTERNAL', 'RECEIVED', 'IN_PLACE', 'DATA_CLASSES', 'Objects', 'Flow', 'run', 'apply_use', 'narrowed',
+           'early_use', 'load', 'lookup', 'style', 'bound_to', 'has_method', 'module_load', 'store', 'bases',
+           'resolution_order', 'fill', 'element', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'enter',
+           'special', 'found_call', 'call_site', 'apply', 'pass_arguments', 'passed_through', 'header', 'gathered',
+           'spread', 'spread_names', 'data_class']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
 from .python_names import Modules, c3, star_sources, submodule
-from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, SET, STORE, SUPER, PythonDefinition
+from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, NARROW, SET, STORE, SUPER, PythonDefinition
 
 # %% ../../nbs/02a_python_flow.ipynb #23a397ec
 FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,EXTERNAL,OF,RESULT = range(16)
@@ -65,6 +65,8 @@ class Flow(Objects):
         self.links,self.linked,self.watchers = {},set(),{}             # edges and uses that were found while solving
         self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
         self.most,self.overflow,self.partials = {},set(),{}
+        self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
+        self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
         self.ready,self.deferred = False,[]                            # are the classes known?
         self.open_keys,self.constants,self.texts = [],None,{}
@@ -144,6 +146,7 @@ def apply_use(f:Flow, m:int, use:tuple, objects:tuple):
         for o in objects: get_item(f,m,o,*use[1:])
     elif code==SET:
         for o in objects: set_item(f,m,o,*use[1:])
+    elif code==NARROW: narrowed(f,base|use[1],base|use[2],objects)
     elif code==SUPER:
         owner = f.facts[m].definitions[f.facts[m].scopes[use[1]].definition].owner
         f.add(base|use[2],tuple([f.object(PARENT,(m,owner),o) for o in objects if f.kind[o] in (INSTANCE,CLASS)]))
@@ -153,6 +156,18 @@ def apply_use(f:Flow, m:int, use:tuple, objects:tuple):
             if code==EACH: each(f,(m,use[1]),o,base|site.result)
             elif code==ENTER: enter(f,(m,use[1]),o,site.text,base|site.result)
             else: special(f,(m,use[1]),o,site.text,tuple(base|p if p else 0 for p in site.positional),base|site.result)
+
+def narrowed(f:Flow, classes:int, target:int, objects:tuple):
+    "Behind `isinstance`: instances of the classes that are tested for, or of classes derived from them."
+    wanted,pending = set(),list(f.held.get(classes,()))
+    while pending:
+        o = pending.pop()
+        if f.kind[o] in (CLASS,EXTERNAL): wanted.add(f.a[o])
+        elif f.kind[o]==CONTAINER: pending += [x for x in f.held.get(f.field(o,'all'),()) if f.kind[x]!=CONTAINER]
+    if not wanted: return f.add(target,objects)
+    fits = lambda o: (any(c in wanted for c in resolution_order(f,f.a[o])) if f.kind[o]==INSTANCE else f.a[o] in wanted if f.kind[o]==OF else f.kind[o]!=KEY)
+    fitting = tuple([o for o in objects if fits(o)])
+    if fitting: f.add(target,fitting)
 
 def early_use(f:Flow, m:int, use:tuple, objects:tuple):
     "While bases are being resolved: attributes of modules, and of classes as far as their own body goes. All else waits."
@@ -380,7 +395,11 @@ def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star
             f.link(m<<SHIFT|definition.yields,f.field(generator,'all'))
             f.add(result,(generator,))
         f.link(m<<SHIFT|definition.result,result,INTERNAL)
-        if definition.passes: passed_through(f,m,definition,positional,keywords,star,f.b[o] if kind==BOUND else None,result)
+        passes = f.passes.get((m,d),definition.passes)
+        if passes or definition.handed:
+            given = (positional,dict(keywords),star,f.b[o] if kind==BOUND else None,result)
+            if definition.handed: f.callers.setdefault((m,d),[]).append(given)
+            for i in passes: passed_through(f,m,definition,i,*given)
     elif kind==CLASS:
         if site: f.target(site,o,how)
         instance = f.object(INSTANCE,a)
@@ -411,15 +430,23 @@ def pass_arguments(f:Flow, m:int, definition:PythonDefinition, positional, keywo
         elif others is not None: fill(f,gathered(f,m,others),name,v,INTERNAL)
     if star: f.watch(star,lambda objects: [spread(f,m,slots[len(positional):],rest,o) for o in objects if f.kind[o]==CONTAINER])
 
-def passed_through(f:Flow, m:int, definition:PythonDefinition, positional, keywords, star, receiver:int|None, result:int):
-    "Parameters that come back as they came: the result of this call is its own argument."
-    given,bound = dict(keywords),receiver is not None
-    for i in definition.passes:
-        p = definition.parameters[i]
-        if bound and i==0: f.add(result,(receiver,))
-        elif p.kind=='positional' and i-bound<len(positional): source = positional[i-bound]; f.link(source,result,INTERNAL) if source else None
-        elif p.name in given: f.link(given[p.name],result,INTERNAL)
-        elif star or '**' in given or p.has_default: f.link(m<<SHIFT|p.variable,result,INTERNAL)
+def passed_through(f:Flow, m:int, definition:PythonDefinition, i:int, positional, keywords:dict, star, receiver:int|None, result:int):
+    "A parameter that comes back as it came: the result of this call is its own argument."
+    p,bound = definition.parameters[i],receiver is not None
+    if bound and i==0: return f.add(result,(receiver,))
+    if p.kind=='positional' and i-bound<len(positional): source = positional[i-bound]
+    elif p.name in keywords: source = keywords[p.name]
+    elif star or '**' in keywords: source = m<<SHIFT|p.variable
+    else: source = m<<SHIFT|p.default if p.default else 0
+    if not source: return
+    outer = f.handed.get(result)        # `return g(x)`: if x is a parameter of ours, it comes back from us, too
+    parameters = f.facts[outer[0]].definitions[outer[1]].parameters if outer else ()
+    j = next((j for j,x in enumerate(parameters) if outer[0]<<SHIFT|x.variable==source and x.kind in ('positional','keyword')),None)
+    if j is None: return f.link(source,result,INTERNAL)
+    known = f.passes.get(outer,f.facts[outer[0]].definitions[outer[1]].passes)
+    if j not in known:
+        f.passes[outer] = (*known,j)
+        for given in list(f.callers.get(outer,())): passed_through(f,outer[0],f.facts[outer[0]].definitions[outer[1]],j,*given)
 
 def header(f:Flow, m:int, definition:PythonDefinition)->tuple:
     "The positional parameters in order, those with a name, `*args` and `**kwargs`."
@@ -442,6 +469,7 @@ def spread(f:Flow, m:int, slots:list, rest, o:int):
             if isinstance(k,int) and k>=len(slots): fill(f,mine,k-len(slots),f.field(o,(k,)))
         fill(f,mine,None,f.field(o,'any'))
 
+# %% ../../nbs/02a_python_flow.ipynb #c1ce00c5
 def spread_names(f:Flow, m:int, named:dict, others, o:int):
     "`**o` handed on."
     for name,p in named.items(): f.link(f.field(o,(name,)),m<<SHIFT|p.variable,INTERNAL)

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['UNIONS', 'CONTAINERS', 'MAPPINGS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised', 'instance_of',
            'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'seed_test_classes',
-           'visible_fixture', 'solve', 'settle_keys', 'settle_decorators']
+           'visible_fixture', 'solve', 'settle_keys', 'settle_decorators', 'settle_tests', 'tested_classes']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 from collections import defaultdict
 from .python_flow import (CLASS, CONTAINER, EXTERNAL, FUNCTION, INSTANCE, KEY, MODULE, MOST_SELVES, NAMED, NAMESPACE, OF, SHIFT, Flow, apply_use, fill, load, resolution_order, run)
 from .python_library import outside
 from .python_names import BUILTINS, Modules, import_module, star_sources
-from ..parsing.python_variables import CONSTANT, DECORATED, DEFINITION, DISPLAY, SET, PythonFacts
+from ..parsing.python_variables import CONSTANT, DECORATED, DEFINITION, DISPLAY, NARROW, SET, PythonFacts
 
 # %% ../../nbs/02a_python_resolution.ipynb #1bf6137a
 def seed(f:Flow):
@@ -167,7 +167,7 @@ def solve(modules:Modules)->Flow:
     deferred,f.deferred = f.deferred,[]
     for m,use,objects in deferred: apply_use(f,m,use,objects)
     run(f)
-    while settle_keys(f)|settle_decorators(f): run(f)
+    while settle_keys(f)|settle_decorators(f)|settle_tests(f): run(f)
     return f
 
 def settle_keys(f:Flow)->bool:
@@ -186,3 +186,20 @@ def settle_decorators(f:Flow)->bool:
                 f.link(m<<SHIFT|s.positional[0],m<<SHIFT|s.result)
                 moved = True
     return moved
+
+# %% ../../nbs/02a_python_resolution.ipynb #2dbf6fbe
+def settle_tests(f:Flow)->bool:
+    "Behind an `isinstance` that nothing known passes, a name is an instance of the class that is tested for."
+    moved = False
+    for m,facts in enumerate(f.facts):
+        for v,uses in facts.uses.items():
+            for use in uses:
+                if use[0]!=NARROW or f.held.get(m<<SHIFT|use[2]): continue
+                found = tested_classes(f,m<<SHIFT|use[1])
+                if found: f.add(m<<SHIFT|use[2],found); moved = True
+    return moved
+
+def tested_classes(f:Flow, v:int)->tuple:
+    "Instances of the classes that the second argument of `isinstance` names."
+    objects = [x for o in f.held.get(v,()) for x in (f.held.get(f.field(o,'all'),()) if f.kind[o]==CONTAINER else (o,))]
+    return tuple(dict.fromkeys(x for o in objects for x in instance_of(f,o)))

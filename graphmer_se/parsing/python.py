@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINALLY', 'TUPLE', 'TRANSPARENT', 'MARGIN',
-           'MOST_REPAIRS', 'exports', 'returned', 'block', 'branch', 'caught', 'pattern', 'dotted_read', 'note_import',
-           'define', 'decorator', 'new_definition', 'flags', 'docstring', 'class_scope', 'mixed_bases', 'in_scope',
-           'function_scope', 'parameters', 'annotation', 'type_tree', 'quoted', 'parsed', 'broken_places',
-           'definition_starts', 'parse_python', 'variables']
+           'MOST_REPAIRS', 'exports', 'returned', 'block', 'branch', 'tested', 'narrow', 'caught', 'pattern',
+           'dotted_read', 'note_import', 'define', 'decorator', 'new_definition', 'flags', 'docstring', 'class_scope',
+           'mixed_bases', 'in_scope', 'function_scope', 'parameters', 'annotation', 'type_tree', 'quoted', 'parsed',
+           'broken_places', 'definition_starts', 'parse_python', 'variables']
 
 # %% ../../nbs/00a_python.ipynb #c9b39cfc
 import re, sys
 from tree_sitter import Node, Parser
 from ..core import sha256_bytes
 from .facts import line_starts
-from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, IMPLICIT, IMPORTED, Frame, Hint, Mention, Parameter, PythonDefinition, PythonFacts, Walk,
+from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, IMPLICIT, IMPORTED, NARROW, Frame, Hint, Mention, Parameter, PythonDefinition, PythonFacts, Walk,
     bind, close_frames, close_loop, merge, open_frame, qualname, read)
 from .python_expressions import (ATTRIBUTE, CALL_NODE, COMMENT, F_ALIAS, F_ALTERNATIVE, F_ARGUMENTS, F_BODY, F_CONDITION, F_CONSEQUENCE, F_DEFINITION,
     F_FUNCTION, F_LEFT, F_MODULE, F_NAME, F_OPERATOR, F_PARAMETERS, F_RETURN, F_RIGHT, F_SUBJECT, F_SUPERCLASSES, F_TYPE, F_VALUE, IDENTIFIER, INTERPOLATION, KEYWORD,
@@ -72,15 +72,17 @@ def _expression_statement(w, node):
 # %% ../../nbs/00a_python.ipynb #e8a702f5
 @reader('return_statement')
 def _return(w, node):
-    v = expression(w,node.named_children[0] if node.named_children else None)
-    returned(w,v)
+    value = node.named_children[0] if node.named_children else None
+    returned(w,expression(w,value),value)
     w.dead = True
 
-def returned(w:Walk, v:int):
+def returned(w:Walk, v:int, node:Node|None):
     "What a function returns. A parameter that comes back as it came is tied to the argument of each call, not to those of all calls."
     frame = w.frame
     if v in frame.parameters: frame.passes.add(frame.parameters[v])
-    elif v and frame.result: w.copy(v,frame.result)
+    elif v and frame.result:
+        w.copy(v,frame.result)
+        if node.kind_id in CALL_NODE: frame.handed.add(v)
 
 @reader('raise_statement')
 def _raise(w, node):
@@ -127,15 +129,47 @@ def branch(w:Walk, node:Node|None, entry:dict, exits:list):
     block(w,node)
     if not w.dead: exits.append(w.frame.now)
 
+def tested(w:Walk, node:Node|None, holds:bool)->list[tuple]:
+    "The (name, class expression) pairs of `isinstance` tests that are certain where a condition holds, or where it does not."
+    if node is None: return []
+    if node.type=='parenthesized_expression' and node.named_children: return tested(w,node.named_children[-1],holds)
+    if node.type=='not_operator': return tested(w,node.child_by_field_name('argument'),not holds)
+    if node.type=='boolean_operator' and node.child_by_field_id(F_OPERATOR).type==('and' if holds else 'or'):
+        return [t for f in (F_LEFT,F_RIGHT) for t in tested(w,node.child_by_field_id(f),holds)]
+    if not holds or node.kind_id not in CALL_NODE or w.text(node.child_by_field_id(F_FUNCTION))!='isinstance': return []
+    given = without_comments(node.child_by_field_id(F_ARGUMENTS))
+    return [(w.text(given[0]),given[1])] if len(given)==2 and given[0].kind_id in IDENTIFIER else []
+
+def narrow(w:Walk, tests:list):
+    "From here on the tested names hold instances of those classes only."
+    for name,classes in tests:
+        held = w.frame.now.get(name)
+        if held is None: continue
+        target = w.new()
+        w.use(held,NARROW,expression(w,classes),target)
+        w.frame.now[name] = target
+
+@reader('assert_statement')
+def _assert(w, node):
+    inside(w,node)
+    narrow(w,tested(w,next(iter(node.named_children),None),True))
+
+# %% ../../nbs/00a_python.ipynb #8719b310
 @reader('if_statement')
 def _if(w, node):
-    expression(w,node.child_by_field_id(F_CONDITION))
-    entry,exits,otherwise = w.frame.now,[],False
-    branch(w,node.child_by_field_id(F_CONSEQUENCE),entry,exits)
+    condition = node.child_by_field_id(F_CONDITION)
+    expression(w,condition)
+    outside,exits,otherwise = w.frame.now,[],False
+    w.frame.now = dict(outside)
+    narrow(w,tested(w,condition,True))
+    branch(w,node.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
+    entry = w.frame.now = dict(outside)
+    narrow(w,tested(w,condition,False))
     for child in node.named_children:
         if child.kind_id in ELIF:
             w.frame.now = dict(entry)
             expression(w,child.child_by_field_id(F_CONDITION))
+            narrow(w,tested(w,child.child_by_field_id(F_CONDITION),True))
             branch(w,child.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
         elif child.kind_id in ELSE:
             otherwise = True
@@ -377,7 +411,7 @@ def in_scope(w:Walk, kind:str, index:int, d:PythonDefinition, body):
     inner = open_frame(w,kind,index,d.qualname)
     d.inner,w.depth,w.dead = inner.scope,-1,False
     body(inner)
-    d.yields,d.passes = inner.yields,tuple(sorted(inner.passes))
+    d.yields,d.passes,d.handed = inner.yields,tuple(sorted(inner.passes)),tuple(sorted(inner.handed))
     w.frame,w.depth,w.dead = frame,depth,dead
 
 @reader('lambda')
@@ -395,7 +429,7 @@ def function_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Nod
         if d.owner>=0 and d.parameters and d.parameters[0].kind=='positional' and 'staticmethod' not in d.decorators:
             frame.first,frame.first_name,frame.owner = d.parameters[0].variable,d.parameters[0].name,d.owner
         if name is not None: block(w,body)
-        else: returned(w,expression(w,body))
+        else: returned(w,expression(w,body),body)
     in_scope(w,'function',index,d,read_body)
     return d.variable
 
@@ -413,7 +447,7 @@ def parameters(w:Walk, node:Node|None)->tuple:
         default,hint,v = child.child_by_field_id(F_VALUE),child.child_by_field_id(F_TYPE),w.new()
         value = expression(w,default)
         if value: w.copy(value,v)
-        found.append(Parameter(w.text(label),star or ('keyword' if only else 'positional'),default is not None,v))
+        found.append(Parameter(w.text(label),star or ('keyword' if only else 'positional'),default is not None,v,value))
         if hint is not None: annotation(w,hint,'parameter',len(w.facts.scopes),v,star)
         only |= bool(star)
     return tuple(found)
