@@ -5,7 +5,7 @@
 SRC are folders of repositories. CPU seconds count children. The floor is measured in the same run, in one process; a build counts reading, parsing, resolving,
 checking and writing, from nothing (`--full`).
 """
-import argparse, json, os, resource, shutil, subprocess, sys, tempfile, time
+import argparse, json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 
 def cpu()->float:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'say', 'answer', 'inputs_hash', 'find_source', 'run', 'check_name',
-           'print_summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
-           'verify_command', 'report_command', 'find_run', 'runs_list', 'doctor', 'version', 'main']
+           'print_summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query', 'kg_export',
+           'kg_diff', 'verify_command', 'report_command', 'find_run', 'runs_list', 'doctor', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -19,6 +19,7 @@ from .evidence.report import write_report
 from .evidence.verification import seal, verify
 from .kg import store
 from .kg.build import build_to
+from .kg.exports import FORMATS, difference, export
 from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source
 from .parsing.facts import source_files
 
@@ -127,6 +128,20 @@ def kg_query(folder:Annotated[Path,typer.Argument(metavar='DIR')], sql:str, json
     "Run a SELECT over the views entities, triples and files."
     frame = store.query(folder,sql)
     answer(json.loads(frame.to_json(orient='records')),json_,frame.to_string(index=False,max_rows=200))
+
+# %% ../nbs/09b_cli.ipynb #5d0501d7
+@kg_app.command('export')
+def kg_export(folder:Annotated[Path,typer.Argument(metavar='DIR')], format:Annotated[str,typer.Option('--format','-f',help=', '.join(sorted(FORMATS)))],
+              out:Annotated[Optional[Path],typer.Option('--out','-o',help='Where the files go; DIR/export/FORMAT by default.')]=None):
+    "Write a graph in a form that other tools read."
+    for path in export(store.load(folder),format,out or folder/'export'/format): print(path)
+
+@kg_app.command('diff')
+def kg_diff(a:Annotated[Path,typer.Argument(metavar='A')], b:Annotated[Path,typer.Argument(metavar='B')], json_:Json=False):
+    "What was added, removed and changed from graph A to graph B."
+    found = difference(a,b)
+    answer(found,json_,'\n'.join(f'{table:9} {what:8} {rows["count"]:8,}  '+', '.join(f'{k} {n:,}' for k,n in rows['by'].items())+''.join(f'\n    {e}' for e in rows['examples'])
+                                 for table,kinds in found.items() for what,rows in kinds.items()))
 
 # %% ../nbs/09b_cli.ipynb #c4b1faa6
 @app.command('verify')

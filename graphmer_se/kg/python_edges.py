@@ -10,8 +10,9 @@ __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'exceptions', 'class_type', 'fu
            'test_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
-from .edges import BYTES, OFFSET, Rows, is_test_file
-from .python_flow import (BOUND, CLASS, CONTAINER, EXTERNAL, FUNCTION, INSTANCE, MODULE, NAMESPACE, OF, PARENT, RESULT, SHIFT, bases, resolution_order)
+from .edges import BYTES, OFFSET, Rows, is_test_file, repository_entity
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, EXTERNAL, OF, RESULT, SHIFT
+from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
 from .python_resolution import UNIONS, solve
 from .store import entity_id
@@ -110,7 +111,7 @@ def define_file(e:Edges, m:int):
 def package_tree(e:Edges)->str:
     "The repository contains its top-level modules, a package its submodules."
     r,rows = e.modules,e.rows
-    root = rows.entity('repository','Repository',rows.name,rows.name,attributes=dict(version=rows.version))
+    root = repository_entity(rows)
     for m,name in enumerate(r.names):
         parent = r.by_name.get(name.split('@')[0].rpartition('.')[0])
         e.triple(root if parent is None or parent==m else e.module_ids[parent],'contains',e.module_ids[m],'package-tree',m,0,e.facts[m].size)

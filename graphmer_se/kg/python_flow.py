@@ -5,22 +5,18 @@
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES', 'ALL',
-           'INTERNAL', 'RECEIVED', 'IN_PLACE', 'DATA_CLASSES', 'Objects', 'Flow', 'run', 'apply_use', 'narrowed',
-           'early_use', 'load', 'lookup', 'style', 'bound_to', 'has_method', 'module_load', 'store', 'bases',
-           'resolution_order', 'fill', 'element', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'enter',
-           'special', 'found_call', 'call_site', 'apply', 'pass_arguments', 'passed_through', 'header', 'gathered',
-           'spread', 'spread_names', 'data_class']
+           'INTERNAL', 'RECEIVED', 'Objects', 'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
-from .python_names import Modules, c3, star_sources, submodule
-from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, NARROW, SET, STORE, SUPER, PythonDefinition
+from .python_names import Modules
+from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_flow.ipynb #23a397ec
 FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,EXTERNAL,OF,RESULT = range(16)
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
-MOST,MOST_SELVES = 8,4    # a variable that may hold more is not followed further; the first parameter of a method even less
+MOST,MOST_SELVES = 6,4    # a variable that may hold more is not followed further; the first parameter of a method even less
 ALL,INTERNAL,RECEIVED = range(3)
 
 class Objects:
@@ -56,25 +52,14 @@ class Objects:
         return self.facts[m].definitions[d]
 
 # %% ../../nbs/02a_python_flow.ipynb #4cd38caa
-class Flow(Objects):
-    "The fixpoint of one repository. `outside(flow, site, o, positional, keywords, result)` says what calling something built-in or external does."
-    def __init__(self, modules:Modules, outside):
+class Worklist(Objects):
+    "What every variable holds, and what has still to move. `bound_to(flow, o, receiver, target)` says what a class attribute becomes when it is read through a receiver."
+    def __init__(self, modules:Modules, bound_to=None):
         super().__init__(modules)
-        self.outside = outside
+        self.bound_to = bound_to
         self.held,self.waiting,self.queue = {},{},deque()              # variable -> what it holds; what is new in it
         self.links,self.linked,self.watchers = {},set(),{}             # edges and uses that were found while solving
-        self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
-        self.most,self.overflow,self.partials = {},set(),{}
-        self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
-        self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
-        self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
-        self.ready,self.deferred = False,[]                            # are the classes known?
-        self.open_keys,self.constants,self.texts = [],None,{}
-        self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
-
-    def target(self, site:tuple, o:int, how:str):
-        "Note what a site calls; being called through a decorator counts only where nothing better is known."
-        if self.targets[site].get(o,'decorated')=='decorated': self.targets[site][o] = how
+        self.most,self.overflow = {},set()                             # caps other than `MOST`; variables that reached theirs
 
     def add(self, v:int, objects:tuple):
         "Put distinct objects into a variable, up to its cap. Variables that hold the same share one tuple."
@@ -107,7 +92,7 @@ class Flow(Objects):
 
     def through(self, objects:tuple, target:int, how:int, receiver:int|None):
         if how==INTERNAL: objects = tuple([o for o in objects if self.kind[o]<EXTERNAL])
-        elif how==RECEIVED: objects = tuple(dict.fromkeys([x for o in objects for x in bound_to(self,o,receiver,target)]))
+        elif how==RECEIVED: objects = tuple(dict.fromkeys([x for o in objects for x in self.bound_to(self,o,receiver,target)]))
         if objects: self.add(target,objects)
 
     def watch(self, v:int, happens):
@@ -115,6 +100,26 @@ class Flow(Objects):
         self.watchers.setdefault(v,[]).append(happens)
         held = self.held.get(v)
         if held: happens(held)
+
+# %% ../../nbs/02a_python_flow.ipynb #77133441
+class Flow(Worklist):
+    "The fixpoint of one repository. What a use does, what a class attribute becomes on an instance and what lies outside is said by functions (`02a_python_values`, `02a_python_library`)."
+    def __init__(self, modules:Modules, apply_use=None, bound_to=None, outside=None):
+        super().__init__(modules,bound_to)
+        self.apply_use,self.outside = apply_use,outside
+        self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
+        self.partials = {}
+        self.spreads = set()                                           # containers handed on by * or **
+        self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
+        self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
+        self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
+        self.ready,self.deferred = False,[]                            # are the classes known?
+        self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
+        self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
+
+    def target(self, site:tuple, o:int, how:str):
+        "Note what a site calls; being called through a decorator counts only where nothing better is known."
+        if self.targets[site].get(o,'decorated')=='decorated': self.targets[site][o] = how
 
 # %% ../../nbs/02a_python_flow.ipynb #1024f570
 def run(flow:Flow):
@@ -127,363 +132,6 @@ def run(flow:Flow):
             m,local = v>>SHIFT,v&LOCAL
             f,base = flow.facts[m],m<<SHIFT
             for target in f.copies.get(local,()): flow.add(base|target,objects)
-            for use in f.uses.get(local,()): apply_use(flow,m,use,objects)
+            for use in f.uses.get(local,()): flow.apply_use(flow,m,use,objects)
         for target,how,receiver in flow.links.get(v,()): flow.through(objects,target,how,receiver)
         for happens in flow.watchers.get(v,()): happens(objects)
-
-# %% ../../nbs/02a_python_flow.ipynb #df7c5f90
-def apply_use(f:Flow, m:int, use:tuple, objects:tuple):
-    "One use of a variable, for what is new in it. Before the classes are known only attributes of modules and class bodies are followed."
-    if not f.ready: return early_use(f,m,use,objects)
-    code,base = use[0],m<<SHIFT
-    if code==LOAD:
-        for o in objects: load(f,o,use[1],base|use[2])
-    elif code==CALL:
-        for o in objects: call_site(f,m,use[1],o)
-    elif code==STORE:
-        for o in objects: store(f,o,use[1],base|use[2])
-    elif code==GET:
-        for o in objects: get_item(f,m,o,*use[1:])
-    elif code==SET:
-        for o in objects: set_item(f,m,o,*use[1:])
-    elif code==NARROW: narrowed(f,base|use[1],base|use[2],objects)
-    elif code==SUPER:
-        owner = f.facts[m].definitions[f.facts[m].scopes[use[1]].definition].owner
-        f.add(base|use[2],tuple([f.object(PARENT,(m,owner),o) for o in objects if f.kind[o] in (INSTANCE,CLASS)]))
-    else:
-        site = f.facts[m].sites[use[1]]
-        for o in objects:
-            if code==EACH: each(f,(m,use[1]),o,base|site.result)
-            elif code==ENTER: enter(f,(m,use[1]),o,site.text,base|site.result)
-            else: special(f,(m,use[1]),o,site.text,tuple(base|p if p else 0 for p in site.positional),base|site.result)
-
-def narrowed(f:Flow, classes:int, target:int, objects:tuple):
-    "Behind `isinstance`: instances of the classes that are tested for, or of classes derived from them."
-    wanted,pending = set(),list(f.held.get(classes,()))
-    while pending:
-        o = pending.pop()
-        if f.kind[o] in (CLASS,EXTERNAL): wanted.add(f.a[o])
-        elif f.kind[o]==CONTAINER: pending += [x for x in f.held.get(f.field(o,'all'),()) if f.kind[x]!=CONTAINER]
-    if not wanted: return f.add(target,objects)
-    fits = lambda o: (any(c in wanted for c in resolution_order(f,f.a[o])) if f.kind[o]==INSTANCE else f.a[o] in wanted if f.kind[o]==OF else f.kind[o]!=KEY)
-    fitting = tuple([o for o in objects if fits(o)])
-    if fitting: f.add(target,fitting)
-
-def early_use(f:Flow, m:int, use:tuple, objects:tuple):
-    "While bases are being resolved: attributes of modules, and of classes as far as their own body goes. All else waits."
-    f.deferred.append((m,use,objects))
-    if use[0]!=LOAD: return
-    for o in objects:
-        if f.kind[o]==CLASS:
-            own = f.facts[f.a[o][0]].names[f.definition(o).inner].get(use[1])
-            if own: f.link(f.a[o][0]<<SHIFT|own,m<<SHIFT|use[2])
-        elif f.kind[o]!=INSTANCE: load(f,o,use[1],m<<SHIFT|use[2])
-
-# %% ../../nbs/02a_python_flow.ipynb #b77a1052
-def load(f:Flow, o:int, name:str, target:int):
-    "`target` gets `o.name`."
-    kind,a = f.kind[o],f.a[o]
-    if kind in (INSTANCE,CLASS): f.link(lookup(f,o,name),target)
-    elif kind==PARENT: f.link(lookup(f,f.b[o],name,a),target)
-    elif kind==MODULE: module_load(f,a,name,target)
-    elif kind==NAMESPACE:
-        found = submodule(f.modules,('namespace',a),name)
-        if found: f.add(target,(f.object(MODULE if found[0]=='module' else NAMESPACE,found[1]),))
-    elif kind in (EXTERNAL,OF):
-        if len(a)<200: f.add(target,(f.object(EXTERNAL,f'{a}.{name}'),))
-    elif kind in (CONTAINER,GENERATOR): f.add(target,(f.object(METHOD,o,name),))
-    elif kind==BOUND and name=='__func__': f.add(target,(a,))
-    elif kind==FUNCTION and name in ('setter','getter','deleter'): f.add(target,(f.object(EXTERNAL,f'builtins.property.{name}'),))
-    elif kind in (FUNCTION,BOUND) and name in f.stored: f.link(f.field(o if kind==FUNCTION else a,name),target)
-    elif kind==PARTIAL and name=='func': f.link(f.field(o,'func'),target)
-
-def lookup(f:Flow, o:int, name:str, after:tuple|None=None)->int:
-    "The variable of an attribute of an instance or class; `after` starts behind that class (super)."
-    v = f.lookups.get((o,name,after))
-    if v is not None: return v
-    v = f.lookups[o,name,after] = f.fresh()
-    order,instance = resolution_order(f,f.a[o]),f.kind[o]==INSTANCE
-    if after is not None: order = order[order.index(after)+1:] if after in order else resolution_order(f,after)[1:]
-    for c in order:
-        if isinstance(c,str):
-            if c!='builtins.object': f.add(v,(f.object(EXTERNAL,f'{c}.{name}'),))
-            break
-        if name in f.stored:
-            f.link(f.field(f.object(CLASS,c),name),v,RECEIVED,o)
-            if instance: f.link(f.field(f.object(INSTANCE,c),name),v)
-        facts = f.facts[c[0]]
-        own = facts.names[facts.definitions[c[1]].inner].get(name)
-        if own is not None: f.link(c[0]<<SHIFT|own,v,RECEIVED,o); break
-    return v
-
-def style(f:Flow, o:int)->str:
-    "How a function in a class body is read through a receiver: static, class, property or method."
-    if o not in f.styles:
-        d = f.definition(o)
-        marks = [t.rsplit('.',1)[-1] for t in d.decorators]
-        f.styles[o] = ('static' if 'staticmethod' in marks or not d.parameters else
-                       'class' if 'classmethod' in marks or d.name in ('__new__','__init_subclass__','__class_getitem__') else
-                       'property' if any(t.endswith('property') for t in marks) else 'method')
-    return f.styles[o]
-
-# %% ../../nbs/02a_python_flow.ipynb #a5ed374f
-def bound_to(f:Flow, o:int, receiver:int, target:int)->list[int]:
-    "What a class attribute becomes when it is read through a receiver; a property becomes what its getter returns."
-    if f.kind[o]==INSTANCE and has_method(f,f.a[o],'__get__'):
-        found_call(f,lookup(f,o,'__get__'),None,(),(),0,target,'')
-        f.watch(lookup(f,o,'__get__'),lambda objects: f.getters[target].update((f.a[x],None) for x in objects if f.kind[x]==BOUND))
-        return []
-    how = style(f,o) if f.kind[o]==FUNCTION else 'static'
-    instance = f.kind[receiver]==INSTANCE
-    if how=='static' or how!='class' and not instance: return [o]
-    if how=='class' and instance: receiver = f.object(CLASS,f.a[receiver])
-    bound = f.object(BOUND,o,receiver)
-    if how!='property': return [bound]
-    f.getters[target][o] = None
-    apply(f,None,bound,(),(),0,target)
-    return []
-
-def has_method(f:Flow, c:tuple, name:str)->bool:
-    "Whether a class of the repository in the hierarchy of `c` defines a method."
-    return any(name in f.facts[m[0]].names[f.facts[m[0]].definitions[m[1]].inner] for m in resolution_order(f,c) if not isinstance(m,str))
-
-def module_load(f:Flow, m:int, name:str, target:int):
-    "A name of a module: bound there, a submodule, or starred in."
-    v = f.facts[m].names[0].get(name)
-    if v is not None: f.link(m<<SHIFT|v,target)
-    sub = submodule(f.modules,('module',m),name)
-    if sub and sub[0]=='module' and (v is None or f.facts[m].how.get((0,name))=='import'): f.add(target,(f.object(MODULE,sub[1]),))
-    elif v is None:
-        for sm,sv in star_sources(f.modules,m,name): f.link(sm<<SHIFT|sv,target)
-
-def store(f:Flow, o:int, name:str, value:int):
-    "`o.name = value`."
-    kind = f.kind[o]
-    if kind in (INSTANCE,CLASS,FUNCTION): f.link(value,f.field(o,name))
-    elif kind==PARENT: f.link(value,f.field(f.b[o],name))
-    elif kind==MODULE and (v := f.facts[f.a[o]].names[0].get(name)): f.link(value,f.a[o]<<SHIFT|v,INTERNAL)
-
-# %% ../../nbs/02a_python_flow.ipynb #65469fae
-def bases(f:Flow, c:tuple)->list[int]:
-    "The bases of a class in order, as class and external objects."
-    found = []
-    for v,*_ in f.facts[c[0]].definitions[c[1]].bases:
-        held = f.held.get(c[0]<<SHIFT|v,()) if v else ()
-        found += [o for o in held if f.kind[o] in (CLASS,EXTERNAL) and f.a[o]!=c][:1]
-    return found
-
-def resolution_order(f:Flow, c:tuple)->tuple:
-    "The C3 linearisation of a class: (file, definition) pairs and names of external classes; where Python would refuse the hierarchy, depth first."
-    if c in f.orders: return f.orders[c]
-    f.orders[c] = (c,)          # a cyclic hierarchy ends here
-    parents = [f.a[o] for o in bases(f,c)]
-    lines = [list(resolution_order(f,p)) if not isinstance(p,str) else [p] for p in parents]
-    merged = c3([*lines,list(parents)])
-    if merged is None: merged = list(dict.fromkeys(o for line in lines for o in line))
-    f.orders[c] = (c,*(o for o in merged if o!=c))
-    return f.orders[c]
-
-# %% ../../nbs/02a_python_flow.ipynb #2820aa38
-def fill(f:Flow, o:int, key, source:int, how:int=ALL):
-    "`source` flows into the container, under `key` or, with `None`, under no known key."
-    f.link(source,f.field(o,'all'),how)
-    f.link(source,f.field(o,'any' if key is None else (key,)),how)
-    if key is not None: f.keys.setdefault(o,{})[key] = None
-
-def element(f:Flow, o:int, key, target:int):
-    "One element: what was stored under its key, and what was stored under no known key."
-    f.link(f.field(o,(key,)),target)
-    f.link(f.field(o,'any'),target)
-
-def get_item(f:Flow, m:int, o:int, key, variable:int, target:int, site:int):
-    "`target` gets `o[key]`; `variable` holds the key where it is no literal."
-    kind,target = f.kind[o],m<<SHIFT|target
-    if kind==CONTAINER:
-        if isinstance(key,tuple): return sliced(f,o,key,target)
-        if isinstance(key,int) and key<0:
-            known = [k for k in f.keys.get(o,()) if isinstance(k,int)]
-            key = len(known)+key if -key<=len(known) else None
-        if key is not None: element(f,o,key,target)
-        elif variable and f.keys.get(o): by_key(f,m<<SHIFT|variable,lambda k: element(f,o,k,target),lambda: f.link(f.field(o,'all'),target))
-        else: f.link(f.field(o,'all'),target)
-    elif kind==GENERATOR: f.link(f.field(o,'all'),target)
-    elif kind==INSTANCE and site<0: each(f,None,o,target)
-    elif kind==INSTANCE: special(f,(m,site),o,'__getitem__',(m<<SHIFT|variable if variable else 0,),target)
-    elif kind==CLASS: f.add(target,(o,))          # a generic class with its arguments
-
-def sliced(f:Flow, o:int, bounds:tuple, target:int):
-    "A slice with literal bounds of a display keeps its positions; any other slice is the container itself."
-    keys = f.keys.get(o,())
-    if bounds[1:]==(None,None) or not keys or not all(isinstance(k,int) for k in keys): return f.add(target,(o,))
-    part = f.object(CONTAINER,(o,bounds),f.b[o])
-    for i,k in enumerate(sorted(keys)[slice(*bounds[1:])]): fill(f,part,i,f.field(o,(k,)))
-    fill(f,part,None,f.field(o,'any'))
-    f.add(target,(part,))
-
-def by_key(f:Flow, v:int, known, unknown):
-    "Keys that are constants choose their element; a key of which nothing is known in the end chooses all. Constants start to flow when they are first asked for."
-    f.open_keys.append((v,unknown))
-    if f.constants is not None:
-        waiting,f.constants = f.constants,None
-        for c,o in waiting: f.add(c,(o,))
-    f.watch(v,lambda objects: [known(f.a[o]) for o in objects if f.kind[o]==KEY])
-
-def set_item(f:Flow, m:int, o:int, key, variable:int, value:int, site:int):
-    "`o[key] = value`."
-    kind,base = f.kind[o],m<<SHIFT
-    if kind==CONTAINER and value:
-        if key is not None or not variable: fill(f,o,key,base|value)
-        else: by_key(f,base|variable,lambda k: fill(f,o,k,base|value),lambda: fill(f,o,None,base|value))
-    elif kind==INSTANCE: special(f,(m,site),o,'__setitem__',(base|variable if variable else 0,base|value if value else 0),f.fresh())
-
-# %% ../../nbs/02a_python_flow.ipynb #14f628ff
-def each(f:Flow, site:tuple|None, o:int, target:int):
-    "`target` gets what iterating over `o` yields."
-    kind = f.kind[o]
-    if kind==GENERATOR or kind==CONTAINER and f.b[o]!='dict': f.link(f.field(o,'all'),target)
-    elif kind==INSTANCE:
-        made = f.fresh()
-        for name in ('__iter__','__aiter__'): special(f,site,o,name,(),made)
-        def next_of(objects):
-            for x in objects:
-                if f.kind[x]!=INSTANCE: each(f,site,x,target) if x!=o else None
-                else:
-                    for name in ('__next__','__anext__'): special(f,site,x,name,(),target)
-        f.watch(made,next_of)
-
-def enter(f:Flow, site:tuple, o:int, name:str, target:int):
-    "`with o as target`; a generator function under `contextmanager` gives what it yields."
-    kind = f.kind[o]
-    if kind==GENERATOR: f.link(f.field(o,'all'),target)
-    elif kind==INSTANCE:
-        special(f,site,o,name,(),target)
-        special(f,site,o,name.replace('enter','exit'),(),f.fresh())
-    elif kind in (OF,RESULT): f.add(target,(o,))
-
-# %% ../../nbs/02a_python_flow.ipynb #7f75cef8
-IN_PLACE = frozenset('__iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __imatmul__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__'.split())
-
-def special(f:Flow, site:tuple|None, o:int, name:str, positional:tuple, result:int):
-    "A call that the language makes: look the method up on an instance and call it."
-    if f.kind[o]!=INSTANCE: return
-    for method in (name,name.replace('__i','__',1)) if name in IN_PLACE else (name,): found_call(f,lookup(f,o,method),site,positional,(),0,result,'protocol')
-
-def found_call(f:Flow, v:int, site, positional, keywords, star, result, how:str):
-    "Call whatever of ours a lookup finds."
-    f.watch(v,lambda objects: [apply(f,site,x,positional,keywords,star,result,how) for x in objects if f.kind[x] in (FUNCTION,BOUND)])
-
-def call_site(f:Flow, m:int, index:int, o:int):
-    "The call site `index` of file `m` may call `o`."
-    s,kind,base = f.facts[m].sites[index],f.kind[o],m<<SHIFT
-    if s.text=='raise' and kind!=CLASS: return
-    if s.text=='@' and kind in (EXTERNAL,OF,RESULT): return f.link(base|s.positional[0],base|s.result)   # assumed to hand on what it decorates
-    apply(f,(m,index),o,tuple(base|p if p else 0 for p in s.positional),tuple((n,base|p) for n,p in s.keywords if p),base|s.star if s.star else 0,base|s.result)
-
-def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star:int, result:int, how:str=''):
-    "Call `o`: arguments flow to parameters, what is returned flows back. `how`: '' as written, constructor, protocol, callback or decorated."
-    kind,a = f.kind[o],f.a[o]
-    if kind in (FUNCTION,BOUND):
-        function = o if kind==FUNCTION else a
-        if f.kind[function]!=FUNCTION: return
-        if site: f.target(site,function,how)
-        m,d = f.a[function]
-        definition = f.facts[m].definitions[d]
-        if kind==BOUND and definition.parameters[0].kind=='positional': f.add(m<<SHIFT|definition.parameters[0].variable,(f.b[o],))
-        pass_arguments(f,m,definition,positional,keywords,star,kind==BOUND)
-        if definition.yields:
-            generator = f.object(GENERATOR,(m,d))
-            f.link(m<<SHIFT|definition.yields,f.field(generator,'all'))
-            f.add(result,(generator,))
-        f.link(m<<SHIFT|definition.result,result,INTERNAL)
-        passes = f.passes.get((m,d),definition.passes)
-        if passes or definition.handed:
-            given = (positional,dict(keywords),star,f.b[o] if kind==BOUND else None,result)
-            if definition.handed: f.callers.setdefault((m,d),[]).append(given)
-            for i in passes: passed_through(f,m,definition,i,*given)
-    elif kind==CLASS:
-        if site: f.target(site,o,how)
-        instance = f.object(INSTANCE,a)
-        f.add(result,(instance,))
-        for receiver,name in ((instance,'__init__'),(o,'__new__')): found_call(f,lookup(f,receiver,name),site,positional,keywords,star,f.fresh(),'constructor')
-        data_class(f,instance,positional,keywords)
-    elif kind==INSTANCE: found_call(f,lookup(f,o,'__call__'),site,positional,keywords,star,result,how)
-    elif kind==PARTIAL:
-        if (site,o,result) in f.linked: return              # partials of each other
-        f.linked.add((site,o,result))
-        before,given = f.partials[o]
-        f.watch(f.field(o,'func'),lambda objects: [apply(f,site,x,(*before,*positional),(*given,*keywords),star,result,how) for x in objects if x!=o])
-    elif kind==NAMED and site: f.target(site,f.object(CLASS if f.definition(o).kind=='class' else FUNCTION,a),'decorated')
-    elif kind in (METHOD,EXTERNAL): f.outside(f,site,o,positional,keywords,result)
-
-# %% ../../nbs/02a_python_flow.ipynb #bef339b1
-def pass_arguments(f:Flow, m:int, definition:PythonDefinition, positional, keywords, star, skip:int):
-    "Arguments to parameters; nothing external goes in."
-    base = m<<SHIFT
-    slots,named,rest,others = f.headers.get((m,definition.variable)) or header(f,m,definition)
-    if skip: slots = slots[1:]
-    for i,v in enumerate(positional):
-        if v and i<len(slots): f.link(v,base|slots[i].variable,INTERNAL)
-        elif v and rest is not None: fill(f,gathered(f,m,rest),i-len(slots),v,INTERNAL)
-    for name,v in keywords:
-        if name=='**': f.watch(v,lambda objects: [spread_names(f,m,named,others,o) for o in objects if f.kind[o]==CONTAINER])
-        elif name in named: f.link(v,base|named[name].variable,INTERNAL)
-        elif others is not None: fill(f,gathered(f,m,others),name,v,INTERNAL)
-    if star: f.watch(star,lambda objects: [spread(f,m,slots[len(positional):],rest,o) for o in objects if f.kind[o]==CONTAINER])
-
-def passed_through(f:Flow, m:int, definition:PythonDefinition, i:int, positional, keywords:dict, star, receiver:int|None, result:int):
-    "A parameter that comes back as it came: the result of this call is its own argument."
-    p,bound = definition.parameters[i],receiver is not None
-    if bound and i==0: return f.add(result,(receiver,))
-    if p.kind=='positional' and i-bound<len(positional): source = positional[i-bound]
-    elif p.name in keywords: source = keywords[p.name]
-    elif star or '**' in keywords: source = m<<SHIFT|p.variable
-    else: source = m<<SHIFT|p.default if p.default else 0
-    if not source: return
-    outer = f.handed.get(result)        # `return g(x)`: if x is a parameter of ours, it comes back from us, too
-    parameters = f.facts[outer[0]].definitions[outer[1]].parameters if outer else ()
-    j = next((j for j,x in enumerate(parameters) if outer[0]<<SHIFT|x.variable==source and x.kind in ('positional','keyword')),None)
-    if j is None: return f.link(source,result,INTERNAL)
-    known = f.passes.get(outer,f.facts[outer[0]].definitions[outer[1]].passes)
-    if j not in known:
-        f.passes[outer] = (*known,j)
-        for given in list(f.callers.get(outer,())): passed_through(f,outer[0],f.facts[outer[0]].definitions[outer[1]],j,*given)
-
-def header(f:Flow, m:int, definition:PythonDefinition)->tuple:
-    "The positional parameters in order, those with a name, `*args` and `**kwargs`."
-    ps = definition.parameters
-    f.headers[m,definition.variable] = found = ([p for p in ps if p.kind=='positional'],{p.name:p for p in ps if p.kind in ('positional','keyword')},
-                                                *(next((p for p in ps if p.kind==k),None) for k in ('*','**')))
-    return found
-
-def gathered(f:Flow, m:int, p)->int:
-    "The container behind `*args` or `**kwargs`."
-    o = f.object(CONTAINER,(m,p.variable),'tuple' if p.kind=='*' else 'dict')
-    f.add(m<<SHIFT|p.variable,(o,))
-    return o
-
-def spread(f:Flow, m:int, slots:list, rest, o:int):
-    "`*o` handed on: by position where positions are known."
-    for i,p in enumerate(slots): element(f,o,i,m<<SHIFT|p.variable)
-    if rest is not None and (mine := gathered(f,m,rest))!=o:
-        for k in list(f.keys.get(o,())):
-            if isinstance(k,int) and k>=len(slots): fill(f,mine,k-len(slots),f.field(o,(k,)))
-        fill(f,mine,None,f.field(o,'any'))
-
-# %% ../../nbs/02a_python_flow.ipynb #c1ce00c5
-def spread_names(f:Flow, m:int, named:dict, others, o:int):
-    "`**o` handed on."
-    for name,p in named.items(): f.link(f.field(o,(name,)),m<<SHIFT|p.variable,INTERNAL)
-    if others is not None and (mine := gathered(f,m,others))!=o: fill(f,mine,None,f.field(o,'all'))
-
-DATA_CLASSES = frozenset('dataclass define attrs frozen mutable s attributes'.split())
-
-# %% ../../nbs/02a_python_flow.ipynb #37aa2093
-def data_class(f:Flow, instance:int, positional, keywords):
-    "The generated constructor of a data class or NamedTuple stores its arguments in the fields."
-    order,fields = resolution_order(f,f.a[instance]),[]
-    for c in reversed(order):
-        if isinstance(c,str): continue
-        d = f.facts[c[0]].definitions[c[1]]
-        if any(t.rsplit('.',1)[-1] in DATA_CLASSES for t in d.decorators) or 'typing.NamedTuple' in order: fields += [n for scope,n in f.facts[c[0]].class_fields if scope==d.inner]
-    for name,v in [*zip(fields,positional),*((n,v) for n,v in keywords if n in fields)]:
-        if v: f.link(v,f.field(instance,name),INTERNAL)

@@ -7,8 +7,8 @@ __all__ = ['ADDS', 'TAKES', 'MERGES', 'SAME', 'MAKERS', 'PROTOCOLS', 'HANDED_ON'
            'pairs', 'container_method', 'merge_into', 'outside']
 
 # %% ../../nbs/02a_python_library.ipynb #65a1ec4b
-from graphmer_se.kg.python_flow import (BOUND, CLASS, CONTAINER, EXTERNAL, FUNCTION, GENERATOR, INSTANCE, METHOD, OF, PARTIAL, RESULT, Flow, apply, each, fill, load,
-    special, store)
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, EXTERNAL, OF, RESULT, Flow
+from .python_values import apply, each, fill, load, place, special, store
 from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES
 
 # %% ../../nbs/02a_python_library.ipynb #731da25b
@@ -66,8 +66,8 @@ def merge_into(f:Flow, o:int, other:int):
     "`o.update(other)`, `o.extend(other)`."
     if f.kind[other]==GENERATOR or f.kind[other]==CONTAINER and f.b[o]!='dict': fill(f,o,None,f.field(other,'all'))
     elif f.kind[other]==CONTAINER:
-        for k in list(f.keys.get(other,())): fill(f,o,k,f.field(other,(k,)))
-        fill(f,o,None,f.field(other,'any'))
+        for k in list(f.keys.get(other,())): fill(f,o,k,place(f,other,k))
+        fill(f,o,None,place(f,other,None))
 
 # %% ../../nbs/02a_python_library.ipynb #4ed52cfd
 SAME = frozenset('list tuple set frozenset sorted reversed iter'.split())

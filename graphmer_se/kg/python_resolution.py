@@ -9,7 +9,9 @@ __all__ = ['UNIONS', 'CONTAINERS', 'MAPPINGS', 'seed', 'seed_constant', 'seed_re
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 from collections import defaultdict
-from .python_flow import (CLASS, CONTAINER, EXTERNAL, FUNCTION, INSTANCE, KEY, MODULE, MOST_SELVES, NAMED, NAMESPACE, OF, SHIFT, Flow, apply_use, fill, load, resolution_order, run)
+from graphmer_se.kg.python_flow import (FUNCTION, CLASS, INSTANCE, MODULE, NAMESPACE, CONTAINER, KEY, NAMED, EXTERNAL, OF, SHIFT, MOST_SELVES, Flow,
+    run)
+from .python_values import apply_use, bound_to, fill, load, place, resolution_order
 from .python_library import outside
 from .python_names import BUILTINS, Modules, import_module, star_sources
 from ..parsing.python_variables import CONSTANT, DECORATED, DEFINITION, DISPLAY, NARROW, SET, PythonFacts
@@ -43,6 +45,7 @@ def seed_constant(f:Flow, v:int, kind:str, value, wanted:set):
     f.add(v,(f.object(OF,f'builtins.{kind}'),))
     if kind=='str' and value: f.texts[v] = value
     if value is not None and value in wanted: f.constants.append((v,f.object(KEY,value)))
+    else: f.literals.add(v)
 
 def seed_receiver(f:Flow, m:int, d):
     "The first parameter of a method is an instance of its class, or the class."
@@ -75,8 +78,8 @@ def promised(f:Flow, m:int, scope:int, tree:tuple|None, path:tuple)->list[int]:
         if name in UNIONS: return [o for i,t in enumerate(tree[2]) for o in promised(f,m,scope,t,(*path,i))]
         if name in CONTAINERS or name in MAPPINGS:
             o = f.object(CONTAINER,(m,*path),'dict' if name in MAPPINGS else 'list')
-            for field in ('all','any') if tree[2] else ():
-                if inner := promised(f,m,scope,tree[2][-1 if name in MAPPINGS else 0],(*path,0)): f.add(f.field(o,field),tuple(dict.fromkeys(inner)))
+            inner = promised(f,m,scope,tree[2][-1 if name in MAPPINGS else 0],(*path,0)) if tree[2] else ()
+            if inner: f.add(place(f,o,None),tuple(dict.fromkeys(inner)))
             return [o]
         if name in ('type','Type'): return [f.object(CLASS,f.a[o]) for t in tree[2] for o in promised(f,m,scope,t,path) if f.kind[o]==INSTANCE]
         return promised(f,m,scope,tree[1],path)
@@ -97,6 +100,7 @@ def enclosing_class(facts:PythonFacts, scope:int)->int:
         scope = facts.scopes[scope].parent
     return -1
 
+# %% ../../nbs/02a_python_resolution.ipynb #051782e9
 def annotate(f:Flow):
     "What annotations say about parameters, results and variables, and what `except` binds."
     for m,facts in enumerate(f.facts):
@@ -107,7 +111,7 @@ def annotate(f:Flow):
             if found and h.star:
                 o = f.object(CONTAINER,(m,h.target),'tuple' if h.star=='*' else 'dict')
                 f.add(target,(o,))
-                for field in ('all','any'): f.add(f.field(o,field),found)
+                f.add(place(f,o,None),found)
             elif found: f.add(target,found)
 
 def bind_caught(f:Flow, source:int, target:int):
@@ -133,7 +137,7 @@ def hand_fixtures(f:Flow):
         for d in facts.definitions:
             if d.kind!='function' or not (d.name.startswith('test') or is_fixture(d)): continue
             for p in d.parameters:
-                for fm,fixture in visible_fixture(f,m,d,found.get(p.name,())): f.link(fm<<SHIFT|(fixture.yields or fixture.result),m<<SHIFT|p.variable)
+                for fm,fixture in visible_fixture(f,m,d,found.get(p.name,())): f.link(fm<<SHIFT|(fixture.yields or fixture.result),m<<SHIFT|p.variable) if fixture.yields or fixture.result else None
 
 def seed_test_classes(f:Flow):
     "A test runner makes an instance of every test class and calls the tests that it inherited, too."
@@ -157,7 +161,7 @@ def visible_fixture(f:Flow, m:int, asking, fixtures)->list:
 # %% ../../nbs/02a_python_resolution.ipynb #a0333d28
 def solve(modules:Modules)->Flow:
     "The fixpoint of a repository."
-    f = Flow(modules,outside)
+    f = Flow(modules,apply_use,bound_to,outside)
     seed(f)
     run(f)
     f.ready = True
@@ -167,7 +171,9 @@ def solve(modules:Modules)->Flow:
     deferred,f.deferred = f.deferred,[]
     for m,use,objects in deferred: apply_use(f,m,use,objects)
     run(f)
-    while settle_keys(f)|settle_decorators(f)|settle_tests(f): run(f)
+    decorated = [(m<<SHIFT|s.positional[0],m<<SHIFT|s.result) for m,facts in enumerate(f.facts) for s in facts.sites if s.text=='@']
+    tests = [(m<<SHIFT|u[1],m<<SHIFT|u[2]) for m,facts in enumerate(f.facts) for uses in facts.uses.values() for u in uses if u[0]==NARROW]
+    while settle_keys(f)|settle_decorators(f,decorated)|settle_tests(f,tests): run(f)
     return f
 
 def settle_keys(f:Flow)->bool:
@@ -177,26 +183,23 @@ def settle_keys(f:Flow)->bool:
     for choose in unknown: choose()
     return bool(unknown)
 
-def settle_decorators(f:Flow)->bool:
-    "A decorator without a result hands on what it decorates."
+def settle_decorators(f:Flow, decorated:list[tuple])->bool:
+    "A decorator without a result hands on what it decorates; `decorated`: (argument, result)."
     moved = False
-    for m,facts in enumerate(f.facts):
-        for s in facts.sites:
-            if s.text=='@' and all(f.kind[o]==NAMED for o in f.held.get(m<<SHIFT|s.result,())) and any(o not in f.held.get(m<<SHIFT|s.result,()) for o in f.held.get(m<<SHIFT|s.positional[0],())):
-                f.link(m<<SHIFT|s.positional[0],m<<SHIFT|s.result)
-                moved = True
+    for argument,result in decorated:
+        held = f.held.get(result,())
+        if all(f.kind[o]==NAMED for o in held) and any(o not in held for o in f.held.get(argument,())):
+            f.link(argument,result)
+            moved = True
     return moved
 
 # %% ../../nbs/02a_python_resolution.ipynb #2dbf6fbe
-def settle_tests(f:Flow)->bool:
-    "Behind an `isinstance` that nothing known passes, a name is an instance of the class that is tested for."
+def settle_tests(f:Flow, tests:list[tuple])->bool:
+    "Behind an `isinstance` that nothing known passes, a name is an instance of the class that is tested for; `tests`: (classes, name)."
     moved = False
-    for m,facts in enumerate(f.facts):
-        for v,uses in facts.uses.items():
-            for use in uses:
-                if use[0]!=NARROW or f.held.get(m<<SHIFT|use[2]): continue
-                found = tested_classes(f,m<<SHIFT|use[1])
-                if found: f.add(m<<SHIFT|use[2],found); moved = True
+    for classes,target in tests:
+        found = () if f.held.get(target) else tested_classes(f,classes)
+        if found: f.add(target,found); moved = True
     return moved
 
 def tested_classes(f:Flow, v:int)->tuple:

@@ -117,9 +117,9 @@ def from_plain(values:tuple)->PythonFacts:
 # %% ../../nbs/00a_python_variables.ipynb #143c7a18
 class Frame:
     "One scope while it is read. `now`: the variable behind each name at this line; `versions`: all that ever stood behind it."
-    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner','parameters','passes','handed')
+    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner','parameters','passes','handed','answered')
     def __init__(self, scope:int, kind:str):
-        self.scope,self.kind = scope,kind
+        self.scope,self.kind,self.answered = scope,kind,False
         self.now,self.versions,self.frees,self.outer,self.exits = {},{},{},{},None
         self.result = self.yields = self.first = 0
         self.first_name,self.owner,self.parameters,self.passes,self.handed = '',-1,{},set(),set()   # parameters: variable -> position
