@@ -83,7 +83,7 @@ class Worklist(Objects):
 
     def link(self, source:int, target:int, how:int=ALL, receiver:int|None=None):
         "Whatever `source` holds flows to `target`: all of it, nothing external, or bound to `receiver`."
-        key = (source,target,receiver)
+        key = (source,target,how,receiver)
         if key in self.linked: return
         self.linked.add(key)
         self.links.setdefault(source,[]).append((target,how,receiver))
