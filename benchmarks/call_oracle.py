@@ -10,6 +10,8 @@ functions of the project; the graph of the same folder is built; pairs are compa
   (`a and b()`), so the true value is higher. Ambiguous edges count with every candidate; resolved ones are also given apart.
 
 An edge with the rule `py.calls.decorated` names what a decorator has put something else in front of; it is left out on both sides.
+Calling a generator or coroutine function runs none of its code, so the interpreter reports no call there; it reports one wherever the object is resumed. A pair as written
+whose callee is such a function is therefore left out of the precision unless it was observed.
 A frame of a comprehension belongs to the function around it. Class bodies are no callees. The interpreter needs pytest and what the tests import.
 """
 import argparse, json, os, subprocess, sys, tempfile
@@ -47,7 +49,8 @@ def local(frame, event, _):
 def save():
     sys.setprofile(None); sys.settrace(None)
     say = lambda c: (c.co_filename[len(ROOT):], c.co_firstlineno, c.co_qualname)
-    with open(OUT, 'w') as f: json.dump(dict(pairs=sorted((say(a), say(b)) for a, b in pairs), lines=sorted((n[len(ROOT):], l) for n, l in lines)), f)
+    lazy = sorted({say(c) for pair in pairs for c in pair if c.co_flags & (0x20 | 0x80 | 0x200)})     # generators, coroutines, asynchronous generators
+    with open(OUT, 'w') as f: json.dump(dict(pairs=sorted((say(a), say(b)) for a, b in pairs), lines=sorted((n[len(ROOT):], l) for n, l in lines), lazy=lazy), f)
 
 threading.setprofile(profile); threading.settrace(trace)
 sys.setprofile(profile); sys.settrace(trace)
@@ -105,7 +108,8 @@ def compare(project:Path, seen:dict)->dict:
     evidence = kg.evidence()
     evidence = evidence[evidence.triple.isin(calls.index)]
     executed = set(evidence.triple[[(f,l) in ran for f,l in zip(evidence.file,evidence.line_start)]])
-    ran_pairs = [(h,t) for i,h,t in zip(calls.index,calls['head'],calls['tail']) if i in executed]
+    lazy = {at.get((f,l,name.rsplit('.',1)[-1])) for f,l,name in seen['lazy']}
+    ran_pairs = [(h,t) for i,h,t,rule in zip(calls.index,calls['head'],calls['tail'],calls.rule) if i in executed and not (t in lazy and rule!='py.calls.protocol' and (h,t) not in observed)]
     in_tests = lambda id: '/tests/' in '/'+file_of[id] or '/test_' in '/'+file_of[id] or '/testing/' in '/'+file_of[id]
     share = lambda part,whole: round(len(part)/len(whole),4) if whole else None
     library = {p for p in observed if not in_tests(p[0])}

@@ -364,6 +364,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                             'graphmer_se.kg.python_flow.run': ('python_flow.html#run', 'graphmer_se/kg/python_flow.py')},
             'graphmer_se.kg.python_library': { 'graphmer_se.kg.python_library._attribute': ( 'python_library.html#_attribute',
                                                                                              'graphmer_se/kg/python_library.py'),
+                                               'graphmer_se.kg.python_library._consumed': ( 'python_library.html#_consumed',
+                                                                                            'graphmer_se/kg/python_library.py'),
                                                'graphmer_se.kg.python_library._extreme': ( 'python_library.html#_extreme',
                                                                                            'graphmer_se/kg/python_library.py'),
                                                'graphmer_se.kg.python_library._made': ( 'python_library.html#_made',

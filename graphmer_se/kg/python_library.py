@@ -15,12 +15,12 @@ from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES
 ADDS,TAKES,MERGES = (frozenset(s.split()) for s in ('append add appendleft insert put put_nowait','pop popleft get setdefault popitem get_nowait __next__ send __getitem__',
                                                     'extend update union extendleft'))
 
-def elements(f:Flow, v:int)->int:
-    "The variable of what iterating over `v` yields."
-    key = ('elements',v)
+def elements(f:Flow, v:int, site:tuple|None=None)->int:
+    "The variable of what iterating over `v` yields, at a site that iterates."
+    key = ('elements',v,site)
     if key not in f.fields:
         target = f.fields[key] = f.fresh()
-        f.watch(v,lambda objects: [each(f,None,o,target) for o in objects])
+        f.watch(v,lambda objects: [each(f,site,o,target) for o in objects])
     return f.fields[key]
 
 def callback(f:Flow, site, v:int, positional, result:int|None=None):
@@ -99,21 +99,24 @@ def _same(f, site, plain, positional, keywords, result):
     if not positional or not positional[0]: return f.add(result,(f.object(CONTAINER,('made',*site),'list'),))
     def handed(objects):
         for o in objects:
-            if f.kind[o]==GENERATOR or f.kind[o]==CONTAINER and f.b[o]!='dict': f.add(result,(o,))
+            if f.kind[o]==GENERATOR:
+                if plain!='iter': each(f,site,o,f.fresh())        # lazy ones leave the running to whoever iterates over them
+                f.add(result,(o,))
+            elif f.kind[o]==CONTAINER and f.b[o]!='dict': f.add(result,(o,))
             elif f.kind[o]==INSTANCE:
                 source = f.fresh()
                 each(f,site,o,source)
                 view(f,('made',*site),source,result)
     f.watch(positional[0],handed)
     for n,v in keywords:
-        if n=='key': callback(f,site,v,(elements(f,positional[0]),))
+        if n=='key': callback(f,site,v,(elements(f,positional[0],site),))
 
 def _next(f, site, plain, positional, keywords, result):
     if positional and positional[0]:
         f.watch(positional[0],lambda objects: [special(f,site,o,f'__{plain}__',(),result) if f.kind[o]==INSTANCE else each(f,site,o,result) for o in objects])
 
 def _extreme(f, site, plain, positional, keywords, result):
-    given = (elements(f,positional[0]),) if len(positional)==1 and positional[0] else tuple(v for v in positional if v)
+    given = (elements(f,positional[0],site),) if len(positional)==1 and positional[0] else tuple(v for v in positional if v)
     for v in given: f.link(v,result)
     for n,v in keywords:
         if n=='key': callback(f,site,v,given)
@@ -148,7 +151,7 @@ def _partial(f, site, plain, positional, keywords, result):
 
 # %% ../../nbs/02a_python_library.ipynb #b4936c8b
 def _reduce(f, site, plain, positional, keywords, result):
-    if len(positional)>1: callback(f,site,positional[0],(0,elements(f,positional[1]) if positional[1] else 0),result)
+    if len(positional)>1: callback(f,site,positional[0],(0,elements(f,positional[1],site) if positional[1] else 0),result)
 
 def _made(f, site, plain, positional, keywords, result):
     "A container that a call makes."
@@ -165,6 +168,11 @@ def _made(f, site, plain, positional, keywords, result):
 def _substituted(f, site, plain, positional, keywords, result):
     if len(positional)>1: callback(f,site,positional[1],())
 
-SPECIAL = {**{n:_same for n in SAME},**{n:_made for n in MAKERS},'next':_next,'anext':_next,'min':_extreme,'max':_extreme,'map':_mapped,'filter':_mapped,'zip':_paired,
+def _consumed(f, site, plain, positional, keywords, result):
+    "`any(x)`, `sum(x)`: iterated, and nothing comes back that could be followed."
+    for v in positional[:1]:
+        if v: elements(f,v,site)
+
+SPECIAL = {**{n:_consumed for n in ('any','all','sum')},**{n:_same for n in SAME},**{n:_made for n in MAKERS},'next':_next,'anext':_next,'min':_extreme,'max':_extreme,'map':_mapped,'filter':_mapped,'zip':_paired,
     'enumerate':_paired,'getattr':_attribute,'setattr':_attribute,'type':_type,'functools.partial':_partial,'functools.partialmethod':_partial,'functools.reduce':_reduce,
     're.sub':_substituted,'re.subn':_substituted}

@@ -232,7 +232,10 @@ def set_item(f:Flow, m:int, o:int, key, variable:int, value:int, site:int):
 def each(f:Flow, site:tuple|None, o:int, target:int):
     "`target` gets what iterating over `o` yields."
     kind = f.kind[o]
-    if kind==GENERATOR or kind==CONTAINER and f.b[o]!='dict': f.link(f.field(o,'all'),target)
+    if kind==GENERATOR:
+        if site: f.target(site,f.object(FUNCTION,f.a[o]),'protocol')         # whoever iterates runs the generator's code
+        f.link(f.field(o,'all'),target)
+    elif kind==CONTAINER and f.b[o]!='dict': f.link(f.field(o,'all'),target)
     elif kind==INSTANCE:
         made = f.fresh()
         for name in ('__iter__','__aiter__'): special(f,site,o,name,(),made)
@@ -258,7 +261,9 @@ IN_PLACE = frozenset('__iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __im
 def special(f:Flow, site:tuple|None, o:int, name:str, positional:tuple, result:int):
     "A call that the language makes: look the method up on an instance and call it."
     if f.kind[o]!=INSTANCE: return
-    for method in (name,name.replace('__i','__',1)) if name in IN_PLACE else (name,): found_call(f,lookup(f,o,method),site,positional,(),0,result,'protocol')
+    others = {'__format__':('__str__',),'__str__':('__repr__',)}.get(name,(name.replace('__i','__',1),) if name in IN_PLACE else ())
+    names = [n for n in (name,*others) if has_method(f,f.a[o],n)][:1] if others else (name,)     # the first that a class of ours defines
+    for method in names: found_call(f,lookup(f,o,method),site,positional,(),0,result,'protocol')
 
 def found_call(f:Flow, v:int, site, positional, keywords, star, result, how:str):
     "Call whatever of ours a lookup finds."

@@ -64,7 +64,10 @@ def _string(w, node):
         if middle.type=='string_content' and not middle.named_child_count and middle.end_byte-middle.start_byte<40: return w.constant('str',w.text(middle))
     if w.data[node.start_byte] in b'fFrRtT':
         for child in node.named_children:
-            if child.kind_id in INTERPOLATION: inside(w,child)
+            if child.kind_id not in INTERPOLATION: continue
+            for part in child.named_children:
+                v = READERS[part.kind_id](w,part)
+                if v and v not in w.constant_variables: call(w,v,IMPLICIT,part.start_byte,part.end_byte,'__format__')
     return w.constant('str',None)
 
 @reader('concatenated_string')
