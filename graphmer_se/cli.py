@@ -18,7 +18,7 @@ from .evidence import runs
 from .evidence.report import write_report
 from .evidence.verification import seal, verify
 from .kg import store
-from .kg.build import build_to
+from .kg.build import BACKENDS, build_to
 from .kg.exports import FORMATS, difference, export
 from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source
 from .parsing.facts import source_files
@@ -101,10 +101,9 @@ def corpus_fetch(name:str, offline:Annotated[bool,typer.Option('--offline',help=
 @kg_app.command('build')
 def kg_build(sources:Annotated[list[str],typer.Argument(metavar='SRC...',help='Folders, or corpus names.')],
              out:Annotated[Path,typer.Option('--out','-o',metavar='DIR',help='Where the graph is written.')],
-             workers:Annotated[int,typer.Option(min=1,help='Processes.')]=1, backend:Annotated[str,typer.Option(help='joblib backend.')]='loky',
+             workers:Annotated[int,typer.Option(min=1,help='Processes.')]=1, backend:Annotated[str,typer.Option(help=', '.join(BACKENDS))]='loky',
              full:Annotated[bool,typer.Option('--full',help='Forget what an earlier build left in DIR.')]=False, json_:Json=False):
     "Build a knowledge graph."
-    if backend!='loky': raise GraphmerError(f'unknown backend {backend!r}', 'backends: loky')
     manifest = build_to(out,[r for s in sources for r in resolve_source(s)],workers,backend,full)
     s = manifest['statistics']
     answer(s,json_,f'{out}: {s["entities"]:,} entities, {s["triples"]:,} triples from {s["files"]:,} files'+''.join(f'\nleft out {s["repository"]}/{s["file"]}: {s["reason"]}' for s in manifest['skipped']))
