@@ -342,4 +342,5 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
             attribute_edges(e,m,scope,base,name,start,write)
     override_edges(e,methods)
     test_edges(rows)
+    e.flow.watchers.clear()      # they hold the flow, and a build collects no circles
     return rows
