@@ -64,7 +64,7 @@ def observe(project:Path, python:str, tests:str, more:list)->dict:
         out = Path(d)/'out.json'
         source = [str(project/'src')] if (project/'src').exists() else []
         env = os.environ|{'PYTHONPATH':os.pathsep.join([d,*source,str(project)]),'ORACLE_ROOT':str(project),'ORACLE_OUT':str(out),'PYTHONDONTWRITEBYTECODE':'1'}
-        done = subprocess.run([python,'-m','pytest','-q','-x','--maxfail=1000','-p','oracle_plugin','-p','no:cacheprovider',tests,*more],cwd=project,env=env,capture_output=True,text=True,timeout=3000)
+        done = subprocess.run([python,'-m','pytest','-q','--maxfail=1000','-p','oracle_plugin','-p','no:cacheprovider',tests,*more],cwd=project,env=env,capture_output=True,text=True,timeout=3000)
         if not out.exists(): sys.exit(f'{project}: the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}')
         print(f'{project.name}: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""}',file=sys.stderr)
         return json.loads(out.read_text())

@@ -11,8 +11,7 @@ from pathlib import Path
 def cpu()->float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF,resource.RUSAGE_CHILDREN))
 
-QUERIES = {'python':'(call function: (_) @callee) (function_definition name: (identifier) @name) (class_definition name: (identifier) @name) (import_statement) @import (import_from_statement) @import',
-           'java':'(method_invocation name: (identifier) @callee) (method_declaration name: (identifier) @name) (class_declaration name: (identifier) @name) (import_declaration) @import'}
+QUERIES = {'python':'(call function: (_) @callee) (function_definition name: (identifier) @name) (class_definition name: (identifier) @name) (import_statement) @import (import_from_statement) @import'}
 
 def floor(folders)->dict:
     "Parse every file and run one query with the text of its captures."
@@ -20,10 +19,6 @@ def floor(folders)->dict:
     from tree_sitter import Language, Parser, Query, QueryCursor
     from graphmer_se.parsing.facts import source_files
     grammars = {'python':Language(tree_sitter_python.language())}
-    try:
-        import tree_sitter_java
-        grammars['java'] = Language(tree_sitter_java.language())
-    except ImportError: pass
     files = [f for folder in folders for f in source_files(folder)[0]]
     data = [(f.language,f.path.read_bytes()) for f in files]
     size,started,captures = sum(len(d) for _,d in data),cpu(),0

@@ -11,7 +11,7 @@ from pathlib import Path
 from graphmer_se.kg.build import build
 from graphmer_se.parsing.corpus import Repository
 
-def label(name:str, modules:set)->str:
+def label(name:str)->str:
     "Our qualified name as PyCG writes it."
     return re.sub(r'<lambda>(?:#(\d+))?', lambda m: f'<lambda{m.group(1) or 1}>', name)
 
@@ -22,7 +22,7 @@ def found_edges(folder:Path)->set:
     calls = kg.triples[(kg.triples.relation=='calls')&kg.triples.status.isin(['resolved','ambiguous'])&(kg.triples.rule!='py.calls.decorated')]
     def name(id):
         row = inner.loc[id]
-        return row.module if row.type in ('Class','Interface','ExceptionType') else label(row.qualified_name,set())   # a class body runs with its module
+        return row.module if row.type in ('Class','Interface','ExceptionType') else label(row.qualified_name)   # a class body runs with its module
     prefix = f'{folder.name}.' if (folder/'__init__.py').exists() else ''
     return {(name(h).removeprefix(prefix),name(t).removeprefix(prefix)) for h,t in zip(calls['head'],calls['tail'])}
 

@@ -109,23 +109,19 @@ class Coded:
 
 def check_types(c:Coded, ontology:Ontology)->Check:
     "Domain and range; and from the other end, an internal tail must be introduced by a file, a class or a module."
-    known = c.status!='unresolved'
-    check = Check('type', int(known.sum()), ontology.thresholds['type'])
-    fits = {side:np.array([[ontology.accepts(t,getattr(ontology.relations[r],side)) if r in ontology.relations else False for t in c.types] for r in c.relations],dtype=bool)
-            .reshape(len(c.relations),len(c.types)) for side in ('domain','range')}
-    outside_table = {'domain':known&(c.head<0),'range':known&(c.tail<0)}
-    wrong = {side:outside_table[side]|known&(end>=0)&~fits[side][c.relation,c.type[end]] for side,end in (('domain',c.head),('range',c.tail))} if len(known) else {}
-    wrong = {side:bad if side=='domain' else bad&~wrong['domain'] for side,bad in wrong.items()}
-    for side,end in (('domain',c.head),('range',c.tail)):
-        for t in sorted({int(c.type[end[i]]) if end[i]>=0 else -1 for i in np.flatnonzero(wrong.get(side,()))}):
-            rows = np.flatnonzero(wrong[side]&(np.where(end>=0,c.type[end],-1)==t))
-            for r in np.unique(c.relation[rows]):
-                check.violations += violations(f'{c.types[t] if t>=0 else "no entity"} is not in the {side} of {c.relations[r]}',c.triples,rows[c.relation[rows]==r])
-    introduced = np.zeros(len(c.type),bool)
+    rows = np.flatnonzero(c.status!='unresolved')
+    check,right = Check('type', len(rows), ontology.thresholds['type']),np.ones(len(rows),bool)
+    for side,end in (('domain',c.head[rows]),('range',c.tail[rows])):
+        fits = np.array([[r in ontology.relations and ontology.accepts(t,getattr(ontology.relations[r],side)) for t in (*c.types,'')] for r in c.relations],dtype=bool).reshape(-1,len(c.types)+1)
+        kind = np.append(c.type,len(c.types))[end]                       # the type of the entity at this end; the last is no entity
+        bad = right&~fits[c.relation[rows],kind]
+        for t,r in sorted(set(zip(kind[bad].tolist(),c.relation[rows[bad]].tolist()))):
+            check.violations += violations(f'{(*c.types,"no entity")[t]} is not in the {side} of {c.relations[r]}',c.triples,rows[bad&(kind==t)&(c.relation[rows]==r)])
+        right &= ~bad
+    elsewhere = [i for i,t in enumerate(c.types) if t in ('Repository','BuildTarget','Annotation')]     # these stand in no file
+    introduced = (c.entities['repository'].to_numpy()=='')|np.isin(c.type,elsewhere)
     introduced[c.tail[c.of(('contains','defines','declares'))&(c.tail>=0)]] = True
-    internal = (c.entities['repository'].to_numpy()!='')&~np.isin(c.type,[i for i,t in enumerate(c.types) if t in ('Repository','BuildTarget','Annotation')])
-    lost = known&(c.tail>=0)&internal[c.tail]&~introduced[c.tail] if len(known) else np.zeros(0,bool)
-    check.violations += violations('the tail is defined nowhere',c.triples,np.flatnonzero(lost&~wrong['domain']&~wrong['range']) if len(known) else np.zeros(0,int))
+    check.violations += violations('the tail is defined nowhere',c.triples,rows[right&~np.append(introduced,True)[c.tail[rows]]])
     return check
 
 # %% ../nbs/01_ontology.ipynb #9828a7e4

@@ -1,7 +1,10 @@
 """Doors and bad input: every error names the thing and the remedy, and nothing is lost."""
-import json, os, sys
+import json, os, random, shutil, signal, subprocess, sys, time
 import pytest
-from conftest import graphmer, only_run
+from conftest import GRAPHMER, graphmer, only_run
+from graphmer_se.cli import main
+from graphmer_se.kg.build import alone
+from graphmer_se.kg.store import data_hash, load
 
 def test_misuse_lists_what_is_valid(tmp_path):
     for args, words in ((['run', '/nowhere'], ['no such folder', '/nowhere']), (['run', tmp_path], ['no source files', str(tmp_path)]),
@@ -15,7 +18,6 @@ def test_misuse_lists_what_is_valid(tmp_path):
         assert 'Traceback' not in done.stderr
 
 def test_help_everywhere(capsys):
-    from graphmer_se.cli import main
     for args in ([], ['run'], ['corpus'], ['corpus', 'list'], ['corpus', 'fetch'], ['kg'], ['kg', 'build'], ['kg', 'check'], ['kg', 'stats'], ['kg', 'query'], ['verify'], ['report'], ['runs'], ['runs', 'list'], ['doctor']):
         assert main([*args, '--help'])==0 and 'Usage' in capsys.readouterr().out
 
@@ -42,7 +44,6 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path):
 
 def test_offline_with_nothing_cached_falls_back_to_the_standard_library(tmp_path):
     code = "from graphmer_se.cli import find_source; s, r = find_source(None); print(s, len(r))"
-    import subprocess
     env = os.environ|{'GRAPHMER_HOME':str(tmp_path), 'PIP_NO_INDEX':'1', 'PIP_FIND_LINKS':str(tmp_path), 'PIP_EXTRA_INDEX_URL':''}
     done = subprocess.run([sys.executable, '-c', code], env=env, capture_output=True, text=True)
     assert done.stdout.startswith('standard-library') and 'offline' in done.stderr, done
@@ -60,17 +61,25 @@ def test_any_folder_runs_to_the_end(files, tmp_path):
     else: assert 'split by file' in page
 
 def test_a_build_that_was_killed_is_finished_by_the_next(corpus, tmp_path):
-    "kill -9 at any moment leaves no half graph that reads as a whole one."
-    import random, signal, subprocess, time
-    from conftest import GRAPHMER
-    from graphmer_se.kg.store import data_hash, load
+    "kill -9 at any moment leaves no half graph that reads as a whole one, and the next build forgets no change."
     env = os.environ|{'GRAPHMER_HOME':str(tmp_path), 'GRAPHMER_QUIET':'1'}
-    graphmer('kg', 'build', corpus, '-o', tmp_path/'whole', home=tmp_path)
-    rng = random.Random(5)
-    for _ in range(6):
-        running = subprocess.Popen([GRAPHMER, 'kg', 'build', corpus, '-o', tmp_path/'kg'], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rng, folder = random.Random(5), shutil.copytree(corpus, tmp_path/'corpus')
+    changing, whole = sorted(folder.rglob('*.py'))[::7], set()
+    def built(name):
+        graphmer('kg', 'build', folder, '-o', tmp_path/name, home=tmp_path)
+        whole.add(data_hash(tmp_path/name))
+        return tmp_path/name
+    built('first')
+    for i in range(6):
+        running = subprocess.Popen([GRAPHMER, 'kg', 'build', folder, '-o', tmp_path/'kg'], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(.6, 2.5)); running.send_signal(signal.SIGKILL); running.wait()
-        if (tmp_path/'kg'/'manifest.json').exists(): assert data_hash(tmp_path/'kg')==data_hash(tmp_path/'whole')
-        next((corpus/'json').rglob('*.py')).touch()
-    graphmer('kg', 'build', corpus, '-o', tmp_path/'kg', home=tmp_path)
-    assert load(tmp_path/'kg').tables==load(tmp_path/'whole').tables
+        if (tmp_path/'kg'/'manifest.json').exists(): assert data_hash(tmp_path/'kg') in whole
+        changed = changing[i%len(changing)]
+        changed.write_bytes(changed.read_bytes()+b'\ndef added_%d(): return len(str(%d))\n' % (i, i))
+        built(f'after{i}')
+    graphmer('kg', 'build', folder, '-o', tmp_path/'kg', home=tmp_path)
+    assert load(tmp_path/'kg').tables==load(tmp_path/'after5').tables
+
+def test_two_builds_do_not_write_one_folder(corpus, tmp_path):
+    with alone(tmp_path/'kg'): done = graphmer('kg', 'build', corpus, '-o', tmp_path/'kg', home=tmp_path, check=False)
+    assert done.returncode==2 and 'another build is writing' in done.stderr

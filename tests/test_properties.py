@@ -1,6 +1,5 @@
 """Properties: parsing never raises and always says the same; a graph has the same bytes for any number of workers and any order of files."""
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root
 from graphmer_se.kg.build import build, build_to
@@ -89,6 +88,5 @@ def test_building_again_equals_building_anew(tmp_path_factory, rounds):
             assert parts=={p.name:p.read_bytes() for p in (here/f'full{number}'/table).glob('*.parquet')}
 
 def test_a_dask_cluster_builds_the_same_bytes(corpus, tmp_path):
-    pytest.importorskip('distributed')
     one, many = build_to(tmp_path/'one', [corpus]), build_to(tmp_path/'many', [corpus], workers=2, backend='dask')
     assert one==many and data_hash(tmp_path/'many')==one['data_sha256']

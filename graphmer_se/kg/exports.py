@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import networkx as nx
 from ..core import GraphmerError, write_atomic
-from .store import TABLES, KnowledgeGraph
+from .store import KnowledgeGraph, create_views
 
 # %% ../../nbs/02e_exports.ipynb #8dab4b89
 def networkx_graph(kg:KnowledgeGraph)->nx.MultiDiGraph:
@@ -26,31 +26,30 @@ def known(kg:KnowledgeGraph)->list[dict]:
     "The triples whose tail is an entity, without their evidence."
     return [t for t in kg.tables['triples'].drop_columns(['evidence']).to_pylist() if t['status']!='unresolved']
 
-def as_jsonl(kg, folder):
+def as_jsonl(kg:KnowledgeGraph)->dict[str,str]:
     "entities.jsonl and triples.jsonl: every column, evidence included."
-    for name in ('entities','triples'):
-        write_atomic(folder/f'{name}.jsonl',''.join(json.dumps(row,ensure_ascii=False,sort_keys=True)+'\n' for row in kg.tables[name].to_pylist()).encode())
+    return {f'{name}.jsonl':''.join(json.dumps(row,ensure_ascii=False,sort_keys=True)+'\n' for row in kg.tables[name].to_pylist()) for name in ('entities','triples')}
 
-def as_graphml(kg, folder):
+def as_graphml(kg:KnowledgeGraph)->dict[str,str]:
     "graph.graphml, for Gephi, yEd, igraph and networkx."
     out = io.BytesIO()
     g = networkx_graph(kg)
     for _,data in g.nodes(data=True): data.update({k:printable(v) for k,v in data.items() if isinstance(v,str)})
     nx.write_graphml(g,out)
-    write_atomic(folder/'graph.graphml',out.getvalue())
+    return {'graph.graphml':out.getvalue().decode()}
 
 def printable(text:str)->str:
     "Text without the control characters that XML forbids."
     return ''.join(c if c>=' ' or c in '\t\n\r' else ' ' for c in text) if any(c<' ' for c in text) else text
 
-def as_networkx(kg, folder):
+def as_networkx(kg:KnowledgeGraph)->dict[str,str]:
     "graph.json, networkx's node-link form: `networkx.node_link_graph(json.load(open(…)), edges='edges')`."
-    write_atomic(folder/'graph.json',json.dumps(nx.node_link_data(networkx_graph(kg),edges='edges'),ensure_ascii=False,sort_keys=True).encode())
+    return {'graph.json':json.dumps(nx.node_link_data(networkx_graph(kg),edges='edges'),ensure_ascii=False,sort_keys=True)}
 
-def as_pykeen(kg, folder):
+def as_pykeen(kg:KnowledgeGraph)->dict[str,str]:
     "triples.tsv: head, relation, tail by id, for `pykeen.triples.TriplesFactory.from_path`; labels.tsv says what the ids are called."
-    write_atomic(folder/'triples.tsv',''.join(f'{t["head"]}\t{t["relation"]}\t{t["tail"]}\n' for t in known(kg)).encode())
-    write_atomic(folder/'labels.tsv',''.join(f'{e["id"]}\t{e["type"]}\t{e["qualified_name"]}\n' for e in kg.tables['entities'].to_pylist()).encode())
+    return {'triples.tsv':''.join(f'{t["head"]}\t{t["relation"]}\t{t["tail"]}\n' for t in known(kg)),
+            'labels.tsv':''.join(f'{e["id"]}\t{e["type"]}\t{e["qualified_name"]}\n' for e in kg.tables['entities'].to_pylist())}
 
 # %% ../../nbs/02e_exports.ipynb #151ee497
 BASE = 'urn:graphmer:'
@@ -60,16 +59,16 @@ def literal(text:str)->str:
     "A string as N-Triples writes it."
     return '"'+''.join({'\\':'\\\\','"':'\\"','\n':'\\n','\r':'\\r','\t':'\\t'}.get(c,c if c>=' ' else f'\\u{ord(c):04X}') for c in text)+'"'
 
-def as_ntriples(kg, folder):
+def as_ntriples(kg:KnowledgeGraph)->dict[str,str]:
     "graph.nt: entities as `urn:graphmer:entity/ID` with type, label and qualified name; triples whose tail is known; nothing about how they were found."
     lines = []
     for e in kg.tables['entities'].to_pylist():
         subject = f'<{BASE}entity/{e["id"]}>'
         lines += [f'{subject} {RDF_TYPE} <{BASE}type/{e["type"]}> .',f'{subject} {RDFS_LABEL} {literal(e["name"])} .',f'{subject} <{BASE}qualified_name> {literal(e["qualified_name"])} .']
     lines += [f'<{BASE}entity/{t["head"]}> <{BASE}relation/{t["relation"]}> <{BASE}entity/{t["tail"]}> .' for t in known(kg)]
-    write_atomic(folder/'graph.nt',('\n'.join(lines)+'\n').encode())
+    return {'graph.nt':'\n'.join(lines)+'\n'}
 
-def as_neo4j(kg, folder):
+def as_neo4j(kg:KnowledgeGraph)->dict[str,str]:
     "nodes.csv and relationships.csv for `neo4j-admin database import full --nodes=nodes.csv --relationships=relationships.csv`."
     nodes,edges = io.StringIO(),io.StringIO()
     writer = csv.writer(nodes)
@@ -78,26 +77,21 @@ def as_neo4j(kg, folder):
     writer = csv.writer(edges)
     writer.writerow([':START_ID',':END_ID',':TYPE','status','rule','confidence:float','file','line_start:int'])
     for t in known(kg): writer.writerow([t['head'],t['tail'],t['relation'].upper(),t['status'],t['rule'],t['confidence'],t['file'],t['line_start']])
-    write_atomic(folder/'nodes.csv',nodes.getvalue().encode())
-    write_atomic(folder/'relationships.csv',edges.getvalue().encode())
+    return {'nodes.csv':nodes.getvalue(),'relationships.csv':edges.getvalue()}
 
 FORMATS = dict(jsonl=as_jsonl,graphml=as_graphml,ntriples=as_ntriples,pykeen=as_pykeen,networkx=as_networkx,neo4j=as_neo4j)
 
 def export(kg:KnowledgeGraph, format:str, folder)->list[Path]:
     "Write the graph into `folder` in one of `FORMATS`; the files that were written."
     if format not in FORMATS: raise GraphmerError(f'unknown format {format!r}', f'formats: {", ".join(sorted(FORMATS))}')
-    folder = Path(folder)
-    FORMATS[format](kg,folder)
-    return sorted(p for p in folder.iterdir() if p.is_file())
+    return [write_atomic(Path(folder)/name,text.encode()) for name,text in FORMATS[format](kg).items()]
 
 # %% ../../nbs/02e_exports.ipynb #2acbc364
 def difference(old, new, most:int=20)->dict:
     "Entities and triples that were added, removed or changed between two saved graphs: counts, by relation, and up to `most` examples of each."
-    for folder in (old,new):
-        if not (Path(folder)/'manifest.json').exists(): raise GraphmerError(f'{folder} holds no knowledge graph', 'build one: graphmer kg build SRC -o DIR')
     with duckdb.connect() as db:
-        for side,folder in (('old',old),('new',new)):
-            for name in TABLES: db.from_parquet([str(p) for p in sorted((Path(folder)/name).glob('*.parquet'))]).create_view(f'{side}_{name}')
+        create_views(db,old,'old_')
+        create_views(db,new,'new_')
         return dict(entities=compared(db,'entities',['id'],['type','qualified_name','file','line_start','line_end','attributes'],'type',most),
                     triples=compared(db,'triples',['head','relation','tail'],['status','rule','confidence','file','line_start','line_end','evidence'],'relation',most))
 

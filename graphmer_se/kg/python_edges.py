@@ -14,7 +14,7 @@ from .edges import BYTES, OFFSET, Rows, is_test_file, repository_entity
 from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, EXTERNAL, OF, RESULT, SHIFT
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
-from .python_resolution import UNIONS, solve
+from .python_resolution import UNIONS, is_test_class, solve
 from .store import entity_id
 from ..parsing.python_variables import IMPORTED, LOAD, Mention, PythonDefinition, outer_scope
 
@@ -61,10 +61,7 @@ def class_type(e:Edges, c:tuple)->str:
 
 def function_type(e:Edges, m:int, d:PythonDefinition)->str:
     "Function, Method or Test."
-    if d.name.startswith('test') and is_test_file(e.modules.files[m]):
-        if d.owner<0: return 'Test'
-        order = resolution_order(e.flow,(m,d.owner))
-        if e.facts[m].definitions[d.owner].name.startswith('Test') or any(isinstance(o,str) and o.rsplit('.',1)[-1]=='TestCase' for o in order): return 'Test'
+    if d.name.startswith('test') and is_test_file(e.modules.files[m]) and (d.owner<0 or is_test_class(e.flow,(m,d.owner))): return 'Test'
     return 'Method' if d.owner>=0 and 'lambda' not in d.flags else 'Function'
 
 def arity(definition, method:bool)->list:
@@ -76,8 +73,8 @@ def arity(definition, method:bool)->list:
 
 def describe(definition, method:bool)->dict:
     "The attributes of a definition: signature, docstring, decorators, flags, arity."
-    found = dict(signature=definition.signature[:400])
-    if definition.doc: found['doc'] = definition.doc[:400]
+    found = dict(signature=definition.signature)
+    if definition.doc: found['doc'] = definition.doc
     if definition.decorators: found['decorators'] = list(definition.decorators)
     if definition.flags: found['flags'] = list(definition.flags)
     if definition.kind=='function': found['arity'] = arity(definition,method)
@@ -143,7 +140,8 @@ RECEIVERS = {PARENT:'super',MODULE:'module',NAMESPACE:'module',CLASS:'class',INS
 
 def rule_of(e:Edges, m:int, site)->str:
     "How a call was resolved, in a word: the kind of name or receiver that led there."
-    if site.text in ('@','raise'): return dict(zip(('@','raise'),('decorator','raise')))[site.text]
+    if site.text=='@': return 'decorator'
+    if site.text=='raise': return 'raise'
     if '.' not in site.text: return 'value' if '?' in site.text or '(' in site.text else binding(e,m,site.scope,site.text) or ('builtin' if not e.facts[m].stars else 'builtin-or-star')
     base = e.loaded[m].get(site.callee)
     if base is None: return 'value'

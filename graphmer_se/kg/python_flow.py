@@ -109,13 +109,19 @@ class Flow(Worklist):
         self.apply_use,self.outside = apply_use,outside
         self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
         self.partials = {}
-        self.spreads = set()                                           # containers handed on by * or **
+        self.done = set()                                              # what need not happen twice
         self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
         self.ready,self.deferred = False,[]                            # are the classes known?
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
         self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
+
+    def seen(self, what:tuple)->bool:
+        "Whether this has happened before; from now on it has."
+        if what in self.done: return True
+        self.done.add(what)
+        return False
 
     def target(self, site:tuple, o:int, how:str):
         "Note what a site calls; being called through a decorator counts only where nothing better is known."

@@ -173,6 +173,6 @@ def _consumed(f, site, plain, positional, keywords, result):
     for v in positional[:1]:
         if v: elements(f,v,site)
 
-SPECIAL = {**{n:_consumed for n in ('any','all','sum')},**{n:_same for n in SAME},**{n:_made for n in MAKERS},'next':_next,'anext':_next,'min':_extreme,'max':_extreme,'map':_mapped,'filter':_mapped,'zip':_paired,
-    'enumerate':_paired,'getattr':_attribute,'setattr':_attribute,'type':_type,'functools.partial':_partial,'functools.partialmethod':_partial,'functools.reduce':_reduce,
-    're.sub':_substituted,'re.subn':_substituted}
+SPECIAL = {name:rule for rule,names in ((_same,SAME),(_made,MAKERS),(_consumed,('any','all','sum')),(_next,('next','anext')),(_extreme,('min','max')),(_mapped,('map','filter')),
+    (_paired,('zip','enumerate')),(_attribute,('getattr','setattr')),(_type,('type',)),(_partial,('functools.partial','functools.partialmethod')),
+    (_reduce,('functools.reduce',)),(_substituted,('re.sub','re.subn'))) for name in names}

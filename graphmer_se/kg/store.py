@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SPAN', 'ENTITY_SCHEMA', 'TRIPLE_SCHEMA', 'FILE_SCHEMA', 'TABLES', 'STATUSES', 'OUTSIDE', 'entity_id',
            'KnowledgeGraph', 'counts', 'part_statistics', 'summed', 'statistics', 'check', 'part_name', 'write_part',
-           'write_manifest', 'save', 'load', 'data_hash', 'query', 'Neighbourhood', 'neighbourhood', 'typical_class']
+           'left_out', 'write_manifest', 'save', 'load', 'data_hash', 'create_views', 'query', 'Neighbourhood',
+           'neighbourhood', 'typical_class']
 
 # %% ../../nbs/02_kg.ipynb #95c86424
 import math, shutil
@@ -127,6 +128,10 @@ def write_part(folder, part:str, tables:dict[str,pa.Table])->dict[str,str]:
     for name,table in tables.items(): write_table(table, Path(folder)/name/f'{part}.parquet')
     return {f'{name}/{part}':table_hash(table) for name,table in tables.items()}
 
+def left_out(files:pa.Table)->list[dict]:
+    "The files that were not read, and why."
+    return [dict(repository=r['repository'],file=r['file'],reason=r['skipped']) for r in files.filter(pc.field('skipped')!='').to_pylist()]
+
 def write_manifest(folder, hashes:dict, parts:list[dict], outcome:dict, skipped:list, repositories:list, notes:list)->dict:
     "Write `manifest.json`, last; returns it."
     manifest = dict(ontology=load_ontology().version, data_sha256=tables_hash(hashes), tables=dict(sorted(hashes.items())), statistics=summed(parts,len(repositories)),
@@ -140,8 +145,7 @@ def save(kg:KnowledgeGraph, folder)->dict:
     for name in TABLES: shutil.rmtree(folder/name,ignore_errors=True)
     for repository in sorted({r['name'] for r in kg.repositories}|set(kg.tables['entities']['repository'].unique().to_pylist())):
         hashes |= write_part(folder, part_name(repository), {n:t.filter(pc.equal(t['repository'],repository)) for n,t in kg.tables.items() if repository or n=='entities'})
-    skipped = [dict(repository=r['repository'],file=r['file'],reason=r['skipped']) for r in kg.tables['files'].filter(pc.field('skipped')!='').to_pylist()]
-    return write_manifest(folder,hashes,[part_statistics(kg.tables)],check(kg),skipped,kg.repositories,kg.notes)
+    return write_manifest(folder,hashes,[part_statistics(kg.tables)],check(kg),left_out(kg.tables['files']),kg.repositories,kg.notes)
 
 def load(folder)->KnowledgeGraph:
     "The graph saved in `folder`; a missing or damaged table is an error that names it."
@@ -156,12 +160,15 @@ def data_hash(folder)->str:
     return tables_hash({key:table_hash(read_table(Path(folder)/f'{key}.parquet')) for key in read_json(Path(folder)/'manifest.json')['tables']})
 
 # %% ../../nbs/02_kg.ipynb #1373eafa
+def create_views(db, folder, prefix:str=''):
+    "The tables of a saved graph as views of a DuckDB connection."
+    if not (Path(folder)/'manifest.json').exists(): raise GraphmerError(f'{folder} holds no knowledge graph', 'build one: graphmer kg build SRC -o DIR')
+    for name in TABLES: db.from_parquet([str(p) for p in sorted((Path(folder)/name).glob('*.parquet'))]).create_view(prefix+name)
+
 def query(folder, sql:str)->pd.DataFrame:
     "Run a `SELECT` over the views `entities`, `triples` and `files` of a saved graph."
-    folder = Path(folder)
-    if not (folder/'manifest.json').exists(): raise GraphmerError(f'{folder} holds no knowledge graph', 'build one: graphmer kg build SRC -o DIR')
     with duckdb.connect() as db:
-        for name in TABLES: db.from_parquet([str(p) for p in sorted((folder/name).glob('*.parquet'))]).create_view(name)
+        create_views(db,folder)
         try: return db.sql(sql).df()
         except duckdb.Error as e: raise GraphmerError(f'the query failed: {e}', 'views: entities, triples, files; columns: '+', '.join(TRIPLE_SCHEMA.names)) from None
         except AttributeError: raise GraphmerError('the query returned no table', 'give one SELECT') from None

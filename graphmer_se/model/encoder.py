@@ -112,6 +112,7 @@ class Block(nn.Module):
 # %% ../../nbs/05_encoder.ipynb #9254e1b6
 NEIGHBOUR = 4. # initial bias towards a head's neighbour: about a third of its attention in a row of a hundred
 
+# %% ../../nbs/05_encoder.ipynb #b9efc162
 class Encoder(nn.Module):
     "Token states of packed leafy chains, a tied language head, and projections into the symbol space."
     def __init__(self, c:EncoderConfig):

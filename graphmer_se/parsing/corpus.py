@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PIN', 'ARCHIVES', 'MARKERS', 'PARTS_OF_A_PROJECT', 'SPDX', 'STANDARD_LIBRARY', 'Repository', 'Pin', 'corpus_names',
-           'read_pins', 'fetch', 'wheel_of', 'download', 'unpack', 'archive_members', 'unpacked', 'is_repository',
-           'repositories', 'local_repository', 'from_metadata', 'from_pyproject', 'spdx', 'licence_from_text',
-           'standard_library', 'resolve_source']
+           'read_pins', 'fetch', 'wheel_of', 'download', 'unpack', 'archive_members', 'extract', 'unpacked',
+           'is_repository', 'repositories', 'local_repository', 'from_metadata', 'from_pyproject', 'spdx',
+           'licence_from_text', 'standard_library', 'resolve_source']
 
 # %% ../../nbs/00c_corpus.ipynb #d2772e73
 import email, lzma, os, re, subprocess, sys, sysconfig, tarfile, tempfile, tomllib, zipfile, zlib
@@ -80,16 +80,9 @@ def download(pin:Pin, store:Path):
         for wheel in Path(beside).glob('*.whl'): os.replace(wheel, store/wheel.name)
 
 def unpack(pin:Pin, wheel:Path, store:Path)->Path:
-    "Unpack a wheel beside itself; the folder appears only when it is whole."
+    "Unpack a wheel beside itself."
     folder = store/f'{pin.name}-{pin.version}'
-    if folder.exists(): return folder
-    beside = Path(tempfile.mkdtemp(dir=store, prefix='.unpack-'))
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            if not (beside/member).resolve().is_relative_to(beside.resolve()): raise GraphmerError(f'{wheel.name} wants to write outside its folder: {member}', 'do not use this file')
-        archive.extractall(beside)
-    os.replace(beside, folder)
-    return folder
+    return folder if folder.exists() else extract(wheel,folder)
 
 # %% ../../nbs/00c_corpus.ipynb #9b384eb5
 ARCHIVES = ('.whl','.zip','.tar.gz','.tgz','.tar.xz','.tar.bz2','.tar')
@@ -105,21 +98,23 @@ def archive_members(path:Path):
             for m in archive:
                 if m.isfile(): yield m.name,archive.extractfile(m).read()
 
+def extract(archive:Path, folder:Path)->Path:
+    "Unpack an archive, or copy a single file, into `folder`, which appears only when it is whole. A damaged archive is an error that names it."
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix='.unpack-'))
+    try:
+        for name,data in archive_members(archive) if archive.name.endswith(ARCHIVES) else [(archive.name,archive.read_bytes())]:
+            if not (beside/name).resolve().is_relative_to(beside.resolve()): raise GraphmerError(f'{archive.name} wants to write outside its folder: {name}', 'do not use this file')
+            write_atomic(beside/name,data)
+    except (zipfile.BadZipFile,tarfile.TarError,EOFError,zlib.error,lzma.LZMAError,OSError) as e: raise GraphmerError(f'{archive} cannot be unpacked: {e}', 'fetch it again') from None
+    os.replace(beside, folder)
+    return folder
+
 def unpacked(path:Path)->Path:
-    "The folder that an archive or source file was unpacked to; a damaged one is an error that names it."
+    "The folder that an archive or source file was unpacked to, under its hash."
     stem = path.name[:-len(next((a for a in ARCHIVES if path.name.endswith(a)),path.suffix))]
-    folder = home()/'data'/'unpacked'/f'{sha256_file(path)[:12]}'/stem
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix='.unpack-'))
-        if not path.name.endswith(ARCHIVES): write_atomic(beside/path.name,path.read_bytes())
-        else:
-            try:
-                for name,data in archive_members(path):
-                    if not (beside/name).resolve().is_relative_to(beside.resolve()): raise GraphmerError(f'{path.name} wants to write outside its folder: {name}', 'do not use this file')
-                    write_atomic(beside/name,data)
-            except (zipfile.BadZipFile,tarfile.TarError,EOFError,zlib.error,lzma.LZMAError,OSError) as e: raise GraphmerError(f'{path} cannot be unpacked: {e}', 'fetch it again') from None
-        os.replace(beside, folder)
+    folder = home()/'data'/'unpacked'/sha256_file(path)[:12]/stem
+    if not folder.exists(): extract(path,folder)
     inside = list(folder.iterdir())
     return inside[0] if len(inside)==1 and inside[0].is_dir() and not (inside[0]/'__init__.py').exists() else folder    # a source distribution has one folder
 

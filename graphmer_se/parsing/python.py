@@ -351,7 +351,8 @@ def decorator(w:Walk, node:Node)->tuple|None:
     named = mention(inner)
     v = expression(w,inner)
     if inner.kind_id not in CALL_NODE: return written(w,inner),v,v,named.start_byte,named.end_byte
-    return written(w,inner.child_by_field_id(F_FUNCTION)),next((s.callee for s in reversed(w.sites) if s.result==v),0),v,named.start_byte,named.end_byte
+    callee = w.sites[-1].callee if w.sites and w.sites[-1].result==v else 0        # `super()` leaves no site
+    return written(w,inner.child_by_field_id(F_FUNCTION)),callee,v,named.start_byte,named.end_byte
 
 def new_definition(w:Walk, kind:str, text:str, node:Node, whole:Node, marks:list, name:Node|None)->tuple[int,PythonDefinition]:
     scope,body = w.frame.scope,node.child_by_field_id(F_BODY)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOAD', 'STORE', 'CALL', 'GET', 'SET', 'EACH', 'ENTER', 'SUPER', 'IMPLICIT', 'NARROW', 'DEFINITION', 'DISPLAY',
-           'CONSTANT', 'IMPORTED', 'DECORATED', 'NAMED', 'DEFINITION_FIELDS', 'Parameter', 'Site', 'Mention', 'Hint',
+           'CONSTANT', 'IMPORTED', 'DECORATED', 'RECORDS', 'DEFINITION_FIELDS', 'Parameter', 'Site', 'Mention', 'Hint',
            'PythonDefinition', 'PythonFacts', 'plain', 'from_plain', 'Frame', 'Walk', 'open_frame', 'enclosing',
            'qualname', 'bind', 'read', 'merge', 'close_loop', 'close_frames', 'outer_scope']
 
@@ -40,14 +40,14 @@ class Site(NamedTuple):
     text:str            # the callee as written
 
 class Mention(NamedTuple):
-    "A class named by `raise` or `except`, or a base, or a decorator."
-    kind:str
+    "A class named by `raise` or `except`."
+    kind:str            # raise or catch
     scope:int
     variable:int
     start:int
     end:int
     text:str
-    called:bool
+    called:bool         # `raise Broken()` rather than `raise Broken`
 
 class Hint(NamedTuple):
     "An annotation, and the variable that it describes; `tree` is ('v', variable, name), ('[', base, parts) or ('|', parts)."
@@ -75,7 +75,6 @@ class PythonDefinition(Definition):
 @dataclass(slots=True)
 class PythonFacts(FileFacts):
     "The flow of values in one file. Variables count from 1; 0 is no variable."
-    variables:int = 0
     names:list = field(default_factory=list)         # of each scope: name -> the variable of all its values
     how:dict = field(default_factory=dict)           # (scope, name) -> definition, import, assign, annotated, parameter, loop, with, except
     copies:dict = field(default_factory=dict)        # variable -> where its values go
@@ -95,12 +94,12 @@ class PythonFacts(FileFacts):
     exported:tuple|None = None                       # __all__ where it is a literal
 
 # %% ../../nbs/00a_python_variables.ipynb #eefeac39
-NAMED = dict(parameters=Parameter,scopes=Scope,sites=Site,mentions=Mention,hints=Hint)
+RECORDS = dict(scopes=Scope,sites=Site,mentions=Mention,hints=Hint)    # the lists of `PythonFacts` that hold named tuples
 
 def plain(facts:PythonFacts)->tuple:
     "Facts as nothing but tuples, lists, dicts, numbers and strings, for `marshal`."
     values = {n:getattr(facts,n) for n in PythonFacts.__slots__+FileFacts.__slots__}
-    for n in ('scopes','sites','mentions','hints'): values[n] = list(map(tuple,values[n]))
+    for n in RECORDS: values[n] = list(map(tuple,values[n]))
     values['definitions'] = [tuple(tuple(map(tuple,d.parameters)) if n=='parameters' else getattr(d,n) for n in DEFINITION_FIELDS) for d in facts.definitions]
     return tuple(sorted(values.items()))
 
@@ -109,7 +108,7 @@ DEFINITION_FIELDS = tuple(f.name for f in fields(PythonDefinition))
 def from_plain(values:tuple)->PythonFacts:
     "The facts again."
     values = dict(values)
-    for n in ('scopes','sites','mentions','hints'): values[n] = list(map(NAMED[n]._make,values[n]))
+    for n,record in RECORDS.items(): values[n] = list(map(record._make,values[n]))
     at = DEFINITION_FIELDS.index('parameters')
     values['definitions'] = [PythonDefinition(*d[:at],tuple(map(Parameter._make,d[at])),*d[at+1:]) for d in values['definitions']]
     return PythonFacts(**values)
@@ -256,7 +255,6 @@ def close_frames(w:Walk):
             else:
                 w.copy(facts.names[where][name],v)
                 if where!=frame.scope: facts.free_reads.append((frame.scope,where,name,starts))
-    facts.variables = w.new()
 
 def outer_scope(facts:PythonFacts, scope:int, name:str)->int|None:
     "The scope around `scope` whose name this is."
