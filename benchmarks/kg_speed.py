@@ -7,24 +7,26 @@ checking and writing, from nothing (`--full`).
 """
 import argparse, json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
+import tree_sitter_java, tree_sitter_python
+from tree_sitter import Language, Parser, Query, QueryCursor
+from graphmer_se.parsing.facts import source_files
 
 def cpu()->float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF,resource.RUSAGE_CHILDREN))
 
-QUERIES = {'python':'(call function: (_) @callee) (function_definition name: (identifier) @name) (class_definition name: (identifier) @name) (import_statement) @import (import_from_statement) @import'}
+QUERIES = {'python':'(call function: (_) @callee) (function_definition name: (identifier) @name) (class_definition name: (identifier) @name) (import_statement) @import (import_from_statement) @import',
+           'java':'(method_invocation name: (identifier) @callee) (method_declaration name: (identifier) @name) (class_declaration name: (identifier) @name) (import_declaration) @import'}
 
 def floor(folders)->dict:
     "Parse every file and run one query with the text of its captures."
-    import tree_sitter_python
-    from tree_sitter import Language, Parser, Query, QueryCursor
-    from graphmer_se.parsing.facts import source_files
-    grammars = {'python':Language(tree_sitter_python.language())}
+    grammars = dict(python=Language(tree_sitter_python.language()),java=Language(tree_sitter_java.language()))
+    parsers,cursors = {l:Parser(g) for l,g in grammars.items()},{l:QueryCursor(Query(g,QUERIES[l])) for l,g in grammars.items()}
     files = [f for folder in folders for f in source_files(folder)[0]]
     data = [(f.language,f.path.read_bytes()) for f in files]
     size,started,captures = sum(len(d) for _,d in data),cpu(),0
     for language,source in data:
-        tree = Parser(grammars[language]).parse(source)
-        for nodes in QueryCursor(Query(grammars[language],QUERIES[language])).captures(tree.root_node).values(): captures += sum(len(n.text) for n in nodes)>0
+        tree = parsers[language].parse(source)
+        for nodes in cursors[language].captures(tree.root_node).values(): captures += sum(len(n.text) for n in nodes)>0
     return dict(files=len(files),megabytes=round(size/1e6,2),cpu_seconds=cpu()-started)
 
 def measured_build(folders, workers:int)->dict:

@@ -156,11 +156,13 @@ def check_constraints(c:Coded, ontology:Ontology)->Check:
     constrained = [r for r in ontology.relations.values() if r.functional or r.inverse or r.single_in]
     known = c.of([r.name for r in constrained])&np.isin(c.status,['resolved','external'])
     check,language = Check('constraint', int(known.sum()), ontology.thresholds['constraint']),c.triples['language'].to_numpy()
+    interface = c.types.index('Interface') if 'Interface' in c.types else -1
     pair = lambda a,b: a.astype(np.int64)*(len(c.type)+1)+b
     for r in constrained:
         rows = np.flatnonzero(known&c.of((r.name,)))
         if r.functional or r.single_in:
-            single = rows if r.functional else rows[np.isin(language[rows],list(r.single_in))]
+            single = rows if r.functional else rows[np.isin(language[rows],list(r.single_in))&(c.head[rows]>=0)]
+            if not r.functional: single = single[c.type[c.head[single]]!=interface]          # an interface may extend several
             _,number,times = np.unique(c.head[single],return_inverse=True,return_counts=True)
             check.violations += violations(f'{r.name} has several tails',c.triples,single[times[number]>1] if len(single) else single)
         if r.inverse:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRENGTH', 'OFFSET', 'BYTES', 'Rows', 'Places', 'entity_table', 'triple_table', 'repository_entity',
-           'packaging_edges', 'is_test_file']
+           'packaging_edges', 'is_test_file', 'test_edges']
 
 # %% ../../nbs/02c_edges.ipynb #14baa0e4
 import json
@@ -40,7 +40,7 @@ class Rows:
     def type(self, id:str)->str: return self.entities[id][1]
 
     def external(self, qualified:str, role:str)->str:
-        "The id of something outside; `role` is call, base, exception, type, annotation or library."
+        "The id of something outside; `role` is call, base, class, interface, exception, type, annotation or library."
         self.roles[qualified].add(role)
         return entity_id('', 'library' if role=='library' else 'external', qualified)
 
@@ -112,5 +112,17 @@ def packaging_edges(rows:Rows, found:list[Packaging]):
 # %% ../../nbs/02c_edges.ipynb #ca088612
 def is_test_file(file:str)->bool:
     "Whether a test runner would look into `file`."
-    stem = file.rsplit('/',1)[-1].rsplit('.',1)[0]
+    stem,_,ending = file.rsplit('/',1)[-1].rpartition('.')
+    if ending=='java' and (stem.startswith('Test') or stem.endswith(('Test','Tests','TestCase','IT'))): return True
     return stem.startswith('test_') or stem.endswith('_test') or stem=='tests' or bool({'tests','test'}&set(file.split('/')[:-1]))
+
+def test_edges(rows:Rows):
+    "A test tests what it calls outside the test files."
+    tests = {id for id,x in rows.entities.items() if x[1]=='Test'}
+    found = [(key,row) for key,row in rows.triples.items() if key[0] in tests and key[1] in ('calls','instantiates') and row[0]=='resolved'] if tests else ()
+    for (head,relation,tail),row in found:
+        if is_test_file(rows.files[rows.entities[tail][5]]): continue
+        place = row[3][0]>>2*OFFSET,row[3][0]>>OFFSET&BYTES,row[3][0]&BYTES
+        rule = f'{row[1].split(".")[0]}.tests.call'
+        rows.triple(head,'tests',tail,rule,*place)
+        rows.triple(tail,'tested_by',head,rule,*place)

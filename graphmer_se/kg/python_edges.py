@@ -7,10 +7,10 @@ __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'exceptions', 'class_type', 'fu
            'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of', 'reason_unresolved',
            'unresolved', 'call_edges', 'property_edges', 'import_edges', 'named_types', 'type_edges', 'exception_edges',
            'decorator_edges', 'base_edges', 'override_edges', 'module_variable', 'name_edges', 'attribute_edges',
-           'test_edges', 'python_edges']
+           'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
-from .edges import BYTES, OFFSET, Rows, is_test_file, repository_entity
+from .edges import Rows, is_test_file, repository_entity
 from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, EXTERNAL, OF, RESULT, SHIFT
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
@@ -309,16 +309,6 @@ def attribute_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, wr
     relation = 'writes_to' if write else 'reads_from'
     for id,rule in found.items(): e.triple(head,relation,id,f'py.{relation}.{rule}',m,start,start+len(name.encode()),*(('resolved',1.0) if len(found)==1 else ('ambiguous',1/len(found))))
 
-def test_edges(rows:Rows):
-    "A test tests what it calls outside the test files."
-    tests = {id for id,x in rows.entities.items() if x[1]=='Test'}
-    found = [(key,row) for key,row in rows.triples.items() if key[0] in tests and key[1] in ('calls','instantiates') and row[0]=='resolved'] if tests else ()
-    for (head,relation,tail),row in found:
-        if is_test_file(rows.files[rows.entities[tail][5]]): continue
-        place = row[3][0]>>2*OFFSET,row[3][0]>>OFFSET&BYTES,row[3][0]&BYTES
-        rows.triple(head,'tests',tail,'py.tests.call',*place)
-        rows.triple(tail,'tested_by',head,'py.tests.call',*place)
-
 # %% ../../nbs/02c_python_edges.ipynb #c42d13fe
 def python_edges(rows:Rows, modules:Modules)->Rows:
     "All entities and triples of one Python repository."
@@ -339,6 +329,5 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
             if not write: property_edges(e,m,scope,base,name,start)
             attribute_edges(e,m,scope,base,name,start,write)
     override_edges(e,methods)
-    test_edges(rows)
     e.flow.watchers.clear()      # they hold the flow, and a build collects no circles
     return rows

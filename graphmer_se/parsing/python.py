@@ -358,7 +358,7 @@ def new_definition(w:Walk, kind:str, text:str, node:Node, whole:Node, marks:list
     scope,body = w.frame.scope,node.child_by_field_id(F_BODY)
     parent,start = w.facts.scopes[scope],body.start_byte if body is not None else node.end_byte
     place = (name.start_byte,name.end_byte) if name is not None else (node.start_byte,node.start_byte+len('lambda'))
-    d = PythonDefinition(kind,text,qualname(w,scope,text),scope,-1,(whole.start_byte,whole.end_byte),place)
+    d = PythonDefinition(kind,text,qualname(w,scope,text),(whole.start_byte,whole.end_byte),place,scope=scope)
     d.decorators,d.marks = tuple(m[0] for m in marks),tuple((m[1],*m[3:]) for m in marks)
     d.owner = parent.definition if parent.kind=='class' else -1
     d.variable,d.flags = w.new(),flags(w,node,d)
@@ -481,4 +481,4 @@ def variables(w:Walk):
     for (scope,name),start in first.items():
         if facts.scopes[scope].kind=='function' or (scope,name) in defined or facts.how.get((scope,name)) not in ('assign','annotated'): continue
         place = (start,start+len(name.encode()))
-        facts.definitions.append(PythonDefinition('variable',name,qualname(w,scope,name),scope,-1,place,place,owner=facts.scopes[scope].definition))
+        facts.definitions.append(PythonDefinition('variable',name,qualname(w,scope,name),place,place,owner=facts.scopes[scope].definition,scope=scope))

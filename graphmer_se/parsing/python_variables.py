@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['LOAD', 'STORE', 'CALL', 'GET', 'SET', 'EACH', 'ENTER', 'SUPER', 'IMPLICIT', 'NARROW', 'DEFINITION', 'DISPLAY',
            'CONSTANT', 'IMPORTED', 'DECORATED', 'RECORDS', 'DEFINITION_FIELDS', 'Parameter', 'Site', 'Mention', 'Hint',
-           'PythonDefinition', 'PythonFacts', 'plain', 'from_plain', 'Frame', 'Walk', 'open_frame', 'enclosing',
-           'qualname', 'bind', 'read', 'merge', 'close_loop', 'close_frames', 'outer_scope']
+           'Scope', 'PythonDefinition', 'PythonFacts', 'plain', 'from_plain', 'Frame', 'Walk', 'open_frame',
+           'enclosing', 'qualname', 'bind', 'read', 'merge', 'close_loop', 'close_frames', 'outer_scope']
 
 # %% ../../nbs/00a_python_variables.ipynb #54eb0911
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import NamedTuple
 from tree_sitter import Node
-from .facts import Definition, FileFacts, Scope
+from .facts import Definition, FileFacts
 
 # %% ../../nbs/00a_python_variables.ipynb #6d75e875
 LOAD,STORE,CALL,GET,SET,EACH,ENTER,SUPER,IMPLICIT,NARROW = range(10)   # what happens to what a variable holds
@@ -61,9 +61,17 @@ class Hint(NamedTuple):
     star:str = ''
 
 # %% ../../nbs/00a_python_variables.ipynb #9bd07b63
+class Scope(NamedTuple):
+    "A region with names of its own. Scopes are numbered in the order in which they are opened."
+    kind:str        # module, class or function
+    parent:int      # index of the enclosing scope, -1 for the module
+    definition:int  # index of the definition that opens it, -1 for the module
+
 @dataclass(slots=True)
 class PythonDefinition(Definition):
-    "A definition and its variables."
+    "A definition and its variables. `flags`: abstract, accessor, async, conditional, lambda, overload."
+    scope:int = 0       # the scope that holds it
+    inner:int = -1      # the scope it opens, -1 for a variable
     marks:tuple = ()    # decorators: (variable, start, end)
     bases:tuple = ()    # (variable, start, end, text)
     variable:int = 0    # of the object itself, before decorators
@@ -75,6 +83,8 @@ class PythonDefinition(Definition):
 @dataclass(slots=True)
 class PythonFacts(FileFacts):
     "The flow of values in one file. Variables count from 1; 0 is no variable."
+    scopes:list = field(default_factory=list)
+    imports:list = field(default_factory=list)       # (scope, level, module, name, start, end)
     names:list = field(default_factory=list)         # of each scope: name -> the variable of all its values
     how:dict = field(default_factory=dict)           # (scope, name) -> definition, import, assign, annotated, parameter, loop, with, except
     copies:dict = field(default_factory=dict)        # variable -> where its values go
