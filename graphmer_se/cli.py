@@ -96,7 +96,7 @@ def corpus_list(json_:Json=False):
 def corpus_fetch(name:str, offline:Annotated[bool,typer.Option('--offline',help='Use only what is downloaded.')]=False):
     "Download a pinned corpus, verify its hashes and unpack it."
     found = fetch(name,offline)
-    print(f'{len(found)} packages in {home()/"data"/"raw"/name}')
+    print(f'{len(found)} packages in {home()/"data"/"raw"}')
 
 @kg_app.command('build')
 def kg_build(sources:Annotated[list[str],typer.Argument(metavar='SRC...',help='Folders, or corpus names.')],

@@ -94,7 +94,9 @@ def java_part(rows:Rows, folder:Path, sources:list)->tuple[dict,list]:
     "The edges of the Java files of a repository; the package of each file, and notes."
     world = World(sources)
     java_edges(rows, world)
-    return {n:f.package for n,f in sources},[f'several source trees hold {n}' for n,c in world.by_name.items() if len(c)>1]
+    again = [f'several source trees hold {n}' for n,c in world.by_name.items() if len(c)>1]
+    world.dissolve()
+    return {n:f.package for n,f in sources},again
 
 PARTS = dict(python=python_part,java=java_part)
 ROOMS = dict(python=python_variables,java=java)      # where `plain` and `from_plain` of each language stand

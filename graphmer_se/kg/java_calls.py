@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['PRIMITIVE_NAMES', 'READERS', 'Call', 'Creation', 'Access', 'Naming', 'TypeName', 'Package', 'Body', 'reader',
            'read_class', 'read_method', 'starts', 'implicit_super', 'access', 'shape', 'gives_value', 'argument_types',
-           'functional', 'invoke', 'mine', 'raw_arguments', 'skim', 'of_class', 'external', 'unresolved', 'written',
-           'unqualified', 'super_call', 'diamond', 'construct']
+           'functional', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class', 'external', 'unresolved',
+           'written', 'unqualified', 'super_call', 'diamond', 'construct']
 
 # %% ../../nbs/02b_java_calls.ipynb #7a7b39ea
 from typing import NamedTuple
@@ -227,6 +227,9 @@ def invoke(b:Body, e, candidates:list, how:str, text:str, start:int, end:int, ar
         b.calls.append(Call(b.within,'no-overload',(),text,start,end))
         return None
     m,by = chosen[0]
+    if len(chosen)==1 and not by and not m.variables and Function not in map(type,types):      # nothing generic about it
+        note_call(b,how,[m],text,start,end,receiver)
+        return {} if m.name=='<init>' else m.returns
     if type(receiver) is Of and not receiver.args and receiver.cls.variables:           # a raw type: its variables are what bounds them
         by = {v:substituted(t,raw_arguments(b.world,receiver.cls)) for v,t in by.items()}|raw_arguments(b.world,receiver.cls)
     if type(receiver) is Of and receiver.args:
@@ -244,15 +247,16 @@ def invoke(b:Body, e, candidates:list, how:str, text:str, start:int, end:int, ar
             if m.variables and type(wanted) is Of and wanted.cls.function and given is not None:
                 f,of = wanted.cls.function
                 unify(b.world,substituted(substituted(f.returns,of),dict(zip(wanted.cls.variables,wanted.args))),given,bound,m.variables)
-    targets = [c for c,_ in chosen]
-    made = [t for t in targets if t.id or not t.owner.key]      # what the compiler adds to a class (`values` of an enum) stands nowhere
-    inner = tuple(t for t in targets if t.id)
-    if inner and len(inner)==len(targets): b.calls.append(Call(b.within,how,inner,text,start,end,erased(receiver) if how in ('instance','self') else None))
-    elif m.name!='<init>' and made: b.calls.append(Call(b.within,how,tuple(dict.fromkeys(t if t.id else f'{t.owner.name}.{t.name}' for t in made)),text,start,end))
+    note_call(b,how,[c for c,_ in chosen],text,start,end,receiver)
     if m.name=='<init>': return bound
-    returns = {settled(substituted(substituted(c.returns,by if c is m else {}),bound),mine(b)) for c in targets}
-    if m.name=='getClass' and m.owner.name=='java.lang.Object': return b.world.java_lang('Class').raw
+    returns = {settled(substituted(substituted(c.returns,by if c is m else {}),bound),mine(b)) for c,_ in chosen}
     return returns.pop() if len(returns)==1 else None
+
+def note_call(b:Body, how:str, targets:list, text:str, start:int, end:int, receiver=None):
+    "Note a call. What the compiler adds to a class (`values` of an enum) stands nowhere, and a constructor outside is noted as a creation."
+    if all(t.id for t in targets): b.calls.append(Call(b.within,how,tuple(targets),text,start,end,erased(receiver) if how in ('instance','self') else None)); return
+    made = [t for t in targets if t.id or not t.owner.key and t.name!='<init>']
+    if made: b.calls.append(Call(b.within,how,tuple(dict.fromkeys(t if t.id else f'{t.owner.name}.{t.name}' for t in made)),text,start,end))
 
 def mine(b:Body)->tuple: return b.variables+tuple(v for c in b.classes for v in c.variables)
 

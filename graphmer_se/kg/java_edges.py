@@ -23,10 +23,10 @@ class JavaEdges:
         self.ids,self.packages,self.file_ids,self.heads = {},{},{},{}
         self.root = repository_entity(rows)
 
-    def triple(self, head:str, relation:str, tail:str, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
+    def triple(self, head:int, relation:str, tail:int, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
         self.rows.triple(head, relation, tail, f'java.{relation}.{rule}', self.first+m, start, end, status, confidence)
 
-    def head(self, m:int, within:int)->str:
+    def head(self, m:int, within:int)->int:
         "The entity whose code stands within a definition: the method, or the class."
         key = (m,within)
         if key not in self.heads:
@@ -35,9 +35,9 @@ class JavaEdges:
             self.heads[key] = self.ids[m,within]
         return self.heads[key]
 
-    def is_method(self, id:str)->bool: return self.rows.type(id) in ('Method','Test')
+    def is_method(self, id:int)->bool: return self.rows.type(id) in ('Method','Test')
 
-    def class_tail(self, c:JavaClass, role:str='')->tuple[str,str]:
+    def class_tail(self, c:JavaClass, role:str='')->tuple[int,str]:
         "The id of a class, and the status of an edge that leads there."
         if c.key: return self.ids[c.key],'resolved'
         return self.rows.external(c.name,role or ('type' if not c.known else 'exception' if is_exception(c) else 'interface' if c.interface else 'class')),'external'
@@ -65,7 +65,7 @@ def describe(d:JavaDefinition)->dict:
     if d.kind=='function': found['arity'] = [len(d.types)-d.varargs,None if d.varargs else len(d.types)]
     return {k:v for k,v in found.items() if v}
 
-def define_package(e:JavaEdges, name:str, m:int)->str:
+def define_package(e:JavaEdges, name:str, m:int)->int:
     "The package of a file; what documents it is where it is declared."
     if name not in e.packages:
         files = [n for n,f in enumerate(e.world.facts) if f.package==name] if name else [m]
@@ -129,7 +129,7 @@ def named_classes(raw):
     yield raw[0],raw[3],raw[4]
     for a in raw[1]: yield from named_classes(a)
 
-def type_edges(e:JavaEdges, m:int, within:int, head:str, relation:str, raw, rule:str):
+def type_edges(e:JavaEdges, m:int, within:int, head:int, relation:str, raw, rule:str):
     "Edges to the classes that a type in a declaration names."
     for name,start,end in named_classes(raw):
         t = e.world.type_named(m,within,name) if name not in PRIMITIVE else None
@@ -137,7 +137,7 @@ def type_edges(e:JavaEdges, m:int, within:int, head:str, relation:str, raw, rule
             tail,status = e.class_tail(t,'exception' if relation=='raises' and not t.known else '')
             if tail!=head: e.triple(head,relation,tail,rule,m,start,end,status)
         elif name in PRIMITIVE and relation=='returns' and name!='void': e.triple(head,relation,e.rows.external(name,'type'),rule,m,start,end,'external')
-        elif t is None and name not in PRIMITIVE and relation!='uses': e.triple(head,relation,f'?{name}','unknown-type',m,start,end,'unresolved',0.0)
+        elif t is None and name not in PRIMITIVE and relation!='uses': e.triple(head,relation,e.rows.text(name),'unknown-type',m,start,end,'unresolved',0.0)
 
 PRIMITIVE = frozenset('int long boolean char byte short float double void'.split())
 
@@ -147,7 +147,7 @@ def declared_edges(e:JavaEdges, m:int, i:int, d:JavaDefinition):
     head = e.ids[m,i]
     for name,start,end in d.marks:
         t = e.world.type_named(m,i,name)
-        if type(t) is not JavaClass: e.triple(head,'annotated_with',f'?{name}','unknown-type',m,start,end,'unresolved',0.0); continue
+        if type(t) is not JavaClass: e.triple(head,'annotated_with',e.rows.text(name),'unknown-type',m,start,end,'unresolved',0.0); continue
         if t.key:
             qualified,_,_,simple,package,*place,_ = e.rows.entities[e.ids[t.key]]
             e.triple(head,'annotated_with',e.rows.entity('annotation','Annotation',f'@{simple}',f'@{qualified}',package,*place),'annotation',m,start,end)
@@ -166,7 +166,7 @@ def base_edges(e:JavaEdges, m:int, i:int, d:JavaDefinition):
         t = c.outside(raw)
         implements = clause=='implements' or 'anonymous' in d.flags and type(t) is Of and t.cls.interface
         relation = 'implements' if implements else 'inherits_from'
-        if type(t) is not Of: e.triple(head,relation,f'?{raw[0]}','unknown-type',m,*raw[3:],'unresolved',0.0); continue
+        if type(t) is not Of: e.triple(head,relation,e.rows.text(raw[0]),'unknown-type',m,*raw[3:],'unresolved',0.0); continue
         tail,status = e.class_tail(t.cls,'' if t.cls.known else 'interface' if implements or c.interface else 'base')
         if tail!=head: e.triple(head,relation,tail,'anonymous' if 'anonymous' in d.flags else clause,m,*raw[3:],status)
         for a in raw[1]: type_edges(e,m,d.within,head,'uses',a,'argument')
@@ -205,7 +205,7 @@ MOST_OVERRIDERS = 8      # beyond that any of them says nothing
 def call_edges(e:JavaEdges, m:int, call:Call, overriders:dict):
     "The edges of one call."
     head = e.head(m,call.within)
-    if not call.targets: return e.triple(head,'calls',f'?{call.text}',call.how,m,call.start,call.end,'unresolved',0.0)
+    if not call.targets: return e.triple(head,'calls',e.rows.text(call.text),call.how,m,call.start,call.end,'unresolved',0.0)
     status,confidence = ('resolved',1.0) if len(call.targets)==1 else ('ambiguous',1/len(call.targets))
     for t in call.targets:
         if type(t) is str: e.triple(head,'invokes',e.rows.external(t,'call'),call.how,m,call.start,call.end,'external' if status=='resolved' else status,confidence)
@@ -228,7 +228,7 @@ def body_edges(e:JavaEdges, m:int, overriders:dict):
     for n in b.namings:
         head,relation = e.head(m,n.within),dict(uses='uses',throw='raises',catch='catches')[n.how]
         if relation!='uses' and not e.is_method(head): continue
-        if n.cls is None: e.triple(head,relation,f'?{n.text}','unknown-type',m,n.start,n.end,'unresolved',0.0); continue
+        if n.cls is None: e.triple(head,relation,e.rows.text(n.text),'unknown-type',m,n.start,n.end,'unresolved',0.0); continue
         tail,status = e.class_tail(n.cls,'exception' if relation!='uses' and not n.cls.key else '')
         if relation!='uses' and n.cls.key and e.rows.type(tail)!='ExceptionType': continue           # a type parameter's bound, or broken code
         if tail!=head: e.triple(head,relation,tail,'body',m,n.start,n.end,status)

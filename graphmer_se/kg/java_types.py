@@ -230,6 +230,11 @@ class Library:
         for _ in range(dimensions if t is not None else 0): t = Array(t)
         return t
 
+    def dissolve(self):
+        "Let go of every class: they hold each other, and a build collects no circles."
+        for c in (*self.classes.values(),*self.outside.values()):
+            for slot in Header.__slots__: setattr(c,slot,None)
+
     def library_name(self, package:str, name:str)->JavaClass|None:
         "A name in a package of the library: qualified, of the package, or of java.lang."
         first,*rest = name.split('.')
@@ -257,9 +262,17 @@ class Names(Library):
                 if d.within<0: self.by_name[c.name].append(c)
                 elif d.owner>=0: self.inner.setdefault((m,d.owner,d.name),c)
                 elif 'local' in d.flags: self.locals.setdefault((m,d.within,d.name),c)
+        holding = {(m,within) for m,within,_ in self.locals}
+        self.scopes = [self.scopes_of(m,f,holding) for m,f in enumerate(self.facts)]
         self.imports = [self.imports_of(f) for f in self.facts]
         for c in self.classes.values():
             for p in c.parents: p.cls.subclasses.append(c)
+
+    def scopes_of(self, m:int, f:JavaFacts, holding:set)->list[int]:
+        "For each definition the nearest one around it that may name types of its own: a class, or a method with type parameters or local classes."
+        found = []
+        for i,d in enumerate(f.definitions): found.append(i if d.kind=='class' or d.variables or (m,i) in holding else found[d.within])
+        return found
 
     def imports_of(self, f:JavaFacts)->tuple[dict,list,dict,list]:
         "Of a file: single types, packages and classes on demand, static members by name, classes whose static members are all imported."
@@ -295,6 +308,7 @@ class Scopes(Names):
     "What a simple name means where it stands."
     def simple_type(self, m:int, within:int, name:str):
         "What a simple name means inside a definition of a file: a class, a type variable, or `None`."
+        within = self.scopes[m][within] if within>=0 else within
         key = (m,within,name)
         if key in self.cache: return self.cache[key]
         self.cache[key] = None              # a name that is needed to find itself leads nowhere

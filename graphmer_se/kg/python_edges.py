@@ -15,7 +15,6 @@ from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PA
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
 from .python_resolution import UNIONS, is_test_class, solve
-from .store import entity_id
 from ..parsing.python_variables import IMPORTED, LOAD, Mention, PythonDefinition, outer_scope
 
 # %% ../../nbs/02c_python_edges.ipynb #3705da99
@@ -34,7 +33,7 @@ class Edges:
         "What a variable of a file may hold."
         return list(self.flow.held.get(m<<SHIFT|v,())) if v else []
 
-    def triple(self, head:str, relation:str, tail:str, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
+    def triple(self, head:int, relation:str, tail:int, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
         self.rows.triple(head, relation, tail, rule, self.first+m, start, end, status, confidence)
 
 def exceptions(e:Edges, m:int, n:Mention)->list[int]:
@@ -101,11 +100,11 @@ def define_file(e:Edges, m:int):
             e.triple(id,'defined_in',fid,'definition',m,*d.name_place)
     for (c,name),place in sorted(facts.fields.items()):
         qualified = f'{module}.{facts.definitions[c].qualname}.{name}'
-        if entity_id(rows.name,'definition',qualified) in rows.entities or (m,c,name) in e.variables: continue   # a property of that name
+        if ('definition',qualified) in rows.numbers or (m,c,name) in e.variables: continue   # a property of that name
         e.variables[m,c,name] = id = rows.entity('definition','Variable',name,qualified,module,at,*place,dict(instance=True))
         e.triple(e.ids[m,c],'declares',id,'written-on-self',m,*place)
 
-def package_tree(e:Edges)->str:
+def package_tree(e:Edges)->int:
     "The repository contains its top-level modules, a package its submodules."
     r,rows = e.modules,e.rows
     root = repository_entity(rows)
@@ -115,7 +114,7 @@ def package_tree(e:Edges)->str:
     return root
 
 # %% ../../nbs/02c_python_edges.ipynb #91aab110
-def speaker(e:Edges, m:int, scope:int)->str:
+def speaker(e:Edges, m:int, scope:int)->int:
     "The entity whose code holds `scope`."
     id = e.speakers.get((m,scope))
     if id is None:
@@ -123,7 +122,7 @@ def speaker(e:Edges, m:int, scope:int)->str:
         id = e.speakers[m,scope] = e.module_ids[m] if d<0 else e.ids[m,d]
     return id
 
-def is_function(e:Edges, id:str)->bool: return e.rows.type(id) in ('Function','Method','Test')
+def is_function(e:Edges, id:int)->bool: return e.rows.type(id) in ('Function','Method','Test')
 
 def status_of(e:Edges, objects:list)->tuple[str,float]:
     "The status and confidence of each of several distinct targets."
@@ -160,9 +159,9 @@ def reason_unresolved(e:Edges, m:int, scope:int, variable:int, text:str)->str:
     kinds = {e.flow.kind[o] for o in e.held(m,base)} if base else set()
     return 'external-result' if RESULT in kinds else 'unknown-attribute' if kinds else 'unknown-receiver'
 
-def unresolved(e:Edges, head:str, relation:str, m:int, scope:int, variable:int, start:int, end:int, text:str):
+def unresolved(e:Edges, head:int, relation:str, m:int, scope:int, variable:int, start:int, end:int, text:str):
     "An edge whose tail is the text as written."
-    e.triple(head, relation, '?'+text, f'py.{relation}.{reason_unresolved(e,m,scope,variable,text)}', m, start, end, 'unresolved', 0.0)
+    e.triple(head, relation, e.rows.text(text), f'py.{relation}.{reason_unresolved(e,m,scope,variable,text)}', m, start, end, 'unresolved', 0.0)
 
 # %% ../../nbs/02c_python_edges.ipynb #1cffc456
 def call_edges(e:Edges, m:int, index:int):
@@ -191,13 +190,13 @@ def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int):
         status,confidence = status_of(e,found)
         e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.property',m,start,start+len(name.encode()),status,confidence)
 
-def import_edges(e:Edges, m:int, level:int, module:str, name:str|None, start:int, end:int, root:str):
+def import_edges(e:Edges, m:int, level:int, module:str, name:str|None, start:int, end:int, root:int):
     "What a module imports, and the libraries that it and its repository depend on."
     rows,mid = e.rows,e.module_ids[m]
     rule = 'py.import.star' if name=='*' else 'py.import.relative' if level else 'py.import.absolute'
     found = import_module(e.modules,m,level,module)
     if name and name!='*' and found and found[0]!='external': found = submodule(e.modules,found,name) or found
-    if found is None: e.triple(mid,'imports',f'?{"."*level}{module}',f'{rule}.missing',m,start,end,'unresolved',0.0)
+    if found is None: e.triple(mid,'imports',rows.text('.'*level+module),f'{rule}.missing',m,start,end,'unresolved',0.0)
     elif found[0]=='module' and found[1]!=m: e.triple(mid,'imports',e.module_ids[found[1]],rule,m,start,end)
     elif found[0]=='external':
         library = rows.external(found[1].split('.')[0],'library')
@@ -224,7 +223,7 @@ def type_edges(e:Edges, m:int, h):
     if not is_function(e,head) and e.rows.type(head) not in ('Class','Interface','ExceptionType'): return
     for o in dict.fromkeys(named_types(e,m,h.tree)):
         if isinstance(o,str):
-            if relation=='returns': e.triple(head,relation,'?'+o,'py.returns.unknown-type',m,h.start,h.end,'unresolved',0.0)
+            if relation=='returns': e.triple(head,relation,e.rows.text(o),'py.returns.unknown-type',m,h.start,h.end,'unresolved',0.0)
         elif f.kind[o]==EXTERNAL: e.triple(head,relation,e.rows.external(f.a[o],'type'),f'py.{relation}.annotation',m,h.start,h.end,'external')
         elif e.ids[f.a[o]]!=head: e.triple(head,relation,e.ids[f.a[o]],f'py.{relation}.annotation',m,h.start,h.end)
 
@@ -278,7 +277,7 @@ def override_edges(e:Edges, methods:dict):
         if there: e.triple(e.ids[m,i],'overrides',e.ids[there],'py.overrides.mro',m,*e.facts[m].definitions[i].name_place)
 
 # %% ../../nbs/02c_python_edges.ipynb #4c6dba98
-def module_variable(e:Edges, m:int, name:str)->str|None:
+def module_variable(e:Edges, m:int, name:str)->int|None:
     "The module-level variable behind a name, through imports."
     for _ in range(20):
         if (m,-1,name) in e.variables: return e.variables[m,-1,name]

@@ -91,7 +91,7 @@ def part_statistics(tables:dict[str,pa.Table])->dict:
     for row in t.group_by(['relation','status']).aggregate([([],'count_all')]).to_pylist(): by_relation.setdefault(row['relation'],{})[row['status']] = row['count_all']
     linked = pa.chunked_array([*t['head'].chunks,*t['tail'].chunks],pa.string())
     return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation,
-                orphan_entities=e.num_rows-int(pc.sum(pc.is_in(e['id'],value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.equal(t['rule'],'py.import.star')).as_py() or 0))
+                orphan_entities=e.num_rows-int(pc.sum(pc.is_in(e['id'],value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
 
 def summed(parts:list[dict], repositories:int)->dict:
     "Counts by type, relation and status; unresolved and ambiguous rates."

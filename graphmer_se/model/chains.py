@@ -11,6 +11,7 @@ __all__ = ['LEAF_RELATIONS', 'MENTION_RELATIONS', 'FACTS_PER_MENTION', 'FEWEST_R
 import bisect, json
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
@@ -103,14 +104,14 @@ def build_chains(
     facts = leaf_facts(kg, index)
     entities = kg.entities.assign(Index=range(len(kg.entities)))
     inside = entities[(entities.file!='')&(entities.name!='<lambda>')&entities.type.isin(['Class','Interface','ExceptionType','Function','Method','Test'])].groupby(['repository','file'])
-    modules = {(r,f):i for r,f,i,t in zip(entities.repository,entities.file,entities.Index,entities.type) if t=='Module'}
+    modules = {(r,m,Path(f).suffix):i for r,m,f,i,t in zip(entities.repository,entities.module,entities.file,entities.Index,entities.type) if t=='Module'}   # a package has many files
     parts,units,leaves,base = [],[],[],0
     for number,row in enumerate(progress(list(kg.files.itertuples()), 'chains', unit='file')):
         if row.skipped or row.bytes==0: continue
         e = encode(tokenizer, read(row.repository,row.file))
         key = (row.repository,row.file)
         definitions = inside.get_group(key)[['type','byte_start','byte_end']] if key in inside.groups else pd.DataFrame(columns=['type','byte_start','byte_end'])
-        for owner,a,b in runs(owners(definitions,modules[key],e.start), longest):
+        for owner,a,b in runs(owners(definitions,modules[row.repository,row.module,Path(row.file).suffix],e.start), longest):
             units.append((base+a,base+b,owner,number))
             leaves.append(unit_leaves(facts, key, owner, e.start[a:b], e.end[a:b]))
         parts.append(e); base += len(e.ids)

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['PIN', 'ARCHIVES', 'MARKERS', 'PARTS_OF_A_PROJECT', 'SPDX', 'STANDARD_LIBRARY', 'Repository', 'Pin', 'corpus_names',
-           'read_pins', 'fetch', 'wheel_of', 'download', 'unpack', 'archive_members', 'extract', 'unpacked',
-           'is_repository', 'repositories', 'local_repository', 'from_metadata', 'from_pyproject', 'spdx',
-           'licence_from_text', 'standard_library', 'resolve_source']
+           'read_pins', 'fetch', 'store_of', 'downloaded', 'download', 'unpack', 'debian_archive', 'download_source',
+           'archive_members', 'extract', 'unpacked', 'is_repository', 'repositories', 'local_repository',
+           'from_metadata', 'from_pyproject', 'from_pom', 'spdx', 'licence_from_text', 'standard_library',
+           'resolve_source']
 
 # %% ../../nbs/00c_corpus.ipynb #d2772e73
-import email, lzma, os, re, subprocess, sys, sysconfig, tarfile, tempfile, tomllib, zipfile, zlib
+import email, lzma, os, re, shutil, subprocess, sys, sysconfig, tarfile, tempfile, tomllib, zipfile, zlib
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 from ..core import GraphmerError, home, progress, root, sha256_file, write_atomic
@@ -27,16 +29,18 @@ class Repository(NamedTuple):
     local:bool = False # the user's own folder, whose licence may be unknown
 
 class Pin(NamedTuple):
-    "One line of `data/corpus/NAME.txt`."
+    "One line of `data/corpus/NAME.txt`: a wheel, or a Debian source package."
     name:str
     version:str
     sha256:str
     license:str
     owner:str
     split:str
+    corpus:str = ''    # the file in which it stands
+    debian:str = ''    # the source package, '' for a wheel
 
 # %% ../../nbs/00c_corpus.ipynb #e1ce9875
-PIN = re.compile(r'^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})\s+# license=(.+?) owner=(\S+) split=(train|validation|test)$')
+PIN = re.compile(r'^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})\s+# (?:debian=(\S+) )?license=(.+?) owner=(\S+) split=(train|validation|test)$')
 
 def corpus_names()->list[str]:
     "The corpora that `data/corpus` pins."
@@ -46,10 +50,14 @@ def read_pins(name:str)->list[Pin]:
     "The pins of a corpus, in the order of the file."
     path = root()/'data'/'corpus'/f'{name}.txt'
     if not path.exists(): raise GraphmerError(f'unknown corpus {name!r}', f'corpora: {", ".join(corpus_names())}; or give a folder of source code')
-    lines = [l for l in path.read_text().splitlines() if l.strip() and not l.startswith('#')]
-    bad = [l for l in lines if not PIN.match(l)]
-    if bad: raise GraphmerError(f'{path.name} has a line that is no pin: {bad[0]!r}', 'NAME==VERSION --hash=sha256:... # license=SPDX owner=OWNER split=train|validation|test')
-    return [Pin(*PIN.match(l).groups()) for l in lines]
+    found = []
+    for line in path.read_text().splitlines():
+        if not line.strip() or line.startswith('#'): continue
+        if line.startswith('include '): found += read_pins(line.split()[1]); continue
+        if not (m := PIN.match(line)): raise GraphmerError(f'{path.name} has a line that is no pin: {line!r}', 'NAME==VERSION --hash=sha256:... # [debian=SOURCE] license=SPDX owner=OWNER split=train|validation|test')
+        pinned,version,sha256,debian,license,owner,split = m.groups()
+        found.append(Pin(pinned,version,sha256,license,owner,split,name,debian or ''))
+    return found
 
 # %% ../../nbs/00c_corpus.ipynb #828d4938
 def fetch(
@@ -57,20 +65,28 @@ def fetch(
     offline:bool=False, # use only what is already downloaded
 )->list[Repository]:    # one repository per pin, in the order of the file
     "Download what is missing, verify every hash, unpack, and return the repositories."
-    pins,store = read_pins(name),home()/'data'/'raw'/name
-    store.mkdir(parents=True, exist_ok=True)
-    missing = [p for p in pins if not wheel_of(p,store)]
+    pins = read_pins(name)
+    for pin in pins: store_of(pin).mkdir(parents=True, exist_ok=True)
+    missing = [p for p in pins if not downloaded(p)]
     if missing and offline: raise GraphmerError(f'corpus {name!r}: {len(missing)} of {len(pins)} packages are not downloaded ({missing[0].name}, ...)', f'run `graphmer corpus fetch {name}` with a network')
-    for pin in (progress(missing, f'download {name}', unit='package') if missing else ()): download(pin, store)
-    return [Repository(p.name, p.version, p.license, unpack(p,wheel_of(p,store),store), p.owner, p.split) for p in pins]
+    with tempfile.TemporaryDirectory() as d:
+        archive = debian_archive(Path(d)) if any(p.debian for p in missing) else []
+        for pin in (progress(missing, f'download {name}', unit='package') if missing else ()): download_source(pin,archive) if pin.debian else download(pin)
+    return [Repository(p.name, p.version, p.license, unpack(p), p.owner, p.split) for p in pins]
 
-def wheel_of(pin:Pin, store:Path)->Path|None:
-    "The downloaded wheel with the pinned hash, if it is there."
-    stem = f'{pin.name.replace("-","_")}-{pin.version}'.lower()
-    return next((w for w in sorted(store.glob('*.whl')) if w.name.lower().startswith(stem) and sha256_file(w)==pin.sha256), None)
+def store_of(pin:Pin)->Path: return home()/'data'/'raw'/pin.corpus
 
-def download(pin:Pin, store:Path):
+def downloaded(pin:Pin)->Path|None:
+    "The downloaded package with the pinned hash, if it is there."
+    if pin.debian: found = store_of(pin).glob(f'{pin.debian}_*.orig.tar.*')
+    else:
+        stem = f'{pin.name.replace("-","_")}-{pin.version}'.lower()
+        found = (w for w in store_of(pin).glob('*.whl') if w.name.lower().startswith(stem))
+    return next((p for p in sorted(found) if sha256_file(p)==pin.sha256), None)
+
+def download(pin:Pin):
     "Fetch one wheel through pip, which checks the hash."
+    store = store_of(pin)
     with tempfile.TemporaryDirectory(dir=store) as beside:
         wanted = Path(beside)/'pin.txt'
         wanted.write_text(f'{pin.name}=={pin.version} --hash=sha256:{pin.sha256}\n')
@@ -79,10 +95,39 @@ def download(pin:Pin, store:Path):
         if done.returncode: raise GraphmerError(f'cannot download {pin.name}=={pin.version}: {(done.stderr.strip().splitlines() or ["pip failed"])[-1]}', 'check the network, or work on a folder of your own: graphmer run PATH')
         for wheel in Path(beside).glob('*.whl'): os.replace(wheel, store/wheel.name)
 
-def unpack(pin:Pin, wheel:Path, store:Path)->Path:
-    "Unpack a wheel beside itself."
-    folder = store/f'{pin.name}-{pin.version}'
-    return folder if folder.exists() else extract(wheel,folder)
+def unpack(pin:Pin)->Path:
+    "Unpack a package beside itself; a source distribution holds one folder."
+    folder = store_of(pin)/f'{pin.name}-{pin.version}'
+    if not folder.exists(): extract(downloaded(pin),folder)
+    inside = [p for p in folder.iterdir() if not p.name.startswith('.')] if pin.debian else []
+    return inside[0] if len(inside)==1 and inside[0].is_dir() else folder
+
+# %% ../../nbs/00c_corpus.ipynb #4d6014b5
+def debian_archive(folder:Path)->list[str]:
+    "Make the lists of source packages in `folder`; the options with which apt finds them."
+    if not shutil.which('apt-get'): raise GraphmerError('source packages of Debian are fetched with apt-get, which is not here', 'put the pinned archives (`…_VERSION.orig.tar.…`) into data/raw/java by hand, or use a folder of your own')
+    parts,known = folder/'parts',[Path('/etc/apt/sources.list'),*sorted(Path('/etc/apt/sources.list.d').glob('*'))]
+    for made in (parts,folder/'lists'/'partial'): made.mkdir(parents=True)
+    for path in known:
+        text = path.read_text() if path.is_file() and path.suffix in ('.list','.sources') else ''
+        if path.suffix=='.sources': text = re.sub(r'(?m)^Types:.*$','Types: deb-src',text)
+        else: text = '\n'.join(re.sub(r'^deb(-src)? ','deb-src ',l) for l in text.splitlines() if re.match(r'deb(-src)? ',l))
+        if 'debian' in text or 'ubuntu' in text: (parts/path.name).write_text(text+'\n')
+    options = ['-o',f'Dir::Etc::sourceparts={parts}','-o','Dir::Etc::sourcelist=/dev/null','-o',f'Dir::State::lists={folder/"lists"}']
+    subprocess.run(['apt-get',*options,'update'],capture_output=True)          # a list that cannot be had shows when a package is missing
+    return options
+
+def download_source(pin:Pin, options:list[str]):
+    "Fetch what the authors published, as Debian keeps it."
+    said = subprocess.run(['apt-get',*options,'source','--print-uris',pin.debian],capture_output=True,text=True).stdout
+    offered = re.findall(r"'(\S+)' (\S+\.orig\.tar\.\S+) \d+ SHA256:([0-9a-f]{64})",said)
+    uri,name = next(((u,n) for u,n,sha in offered if sha==pin.sha256),(None,None))
+    remedy = f'put an archive with SHA-256 {pin.sha256} into {store_of(pin)} under the name {pin.debian}_{pin.version}.orig.tar.xz, or use a folder of your own'
+    if uri is None: raise GraphmerError(f'{pin.debian} {pin.version} is not what the archive of this machine offers ({", ".join(n for _,n,_ in offered) or "nothing"})', remedy)
+    beside = store_of(pin)/f'.{name}'
+    done = subprocess.run(['/usr/lib/apt/apt-helper',*options,'download-file',uri,str(beside),f'SHA256:{pin.sha256}'],capture_output=True,text=True)
+    if done.returncode or not beside.exists(): raise GraphmerError(f'cannot download {name}: {(done.stderr.strip().splitlines() or ["apt failed"])[-1]}', remedy)
+    os.replace(beside,store_of(pin)/f'{pin.debian}_{name.split("_",1)[1]}')
 
 # %% ../../nbs/00c_corpus.ipynb #9b384eb5
 ARCHIVES = ('.whl','.zip','.tar.gz','.tgz','.tar.xz','.tar.bz2','.tar')
@@ -136,11 +181,11 @@ def repositories(folder)->list[Repository]:
     folder = folder.resolve()
     children = sorted(c for c in folder.iterdir() if c.is_dir() and not c.is_symlink() and not c.name.startswith('.')) if os.access(folder,os.R_OK) else []
     marked = [c for c in children if is_repository(c)]
-    if not marked and not any(folder.glob('*.py')):
+    if not marked and not any(any(folder.glob(f'*{ending}')) for ending in LANGUAGES):
         marked = [c for c in children if c.name not in PARTS_OF_A_PROJECT and not (c/'__init__.py').exists() and not c.name.endswith(('.dist-info','.egg-info'))]
     many = marked if len(marked)>=2 and not is_repository(folder) else [folder]
     found = [r for r in map(local_repository,many) if source_files(r.folder)[0]]
-    if not found: raise GraphmerError(f'no source files below {folder}', 'this version reads Python (.py); give a folder that holds some')
+    if not found: raise GraphmerError(f'no source files below {folder}', f'languages: {", ".join(sorted(set(LANGUAGES.values())))}; give a folder that holds files that end in {" or ".join(LANGUAGES)}')
     names = [r.name for r in found]
     return [r if names.count(r.name)==1 else r._replace(name=f'{r.name}@{r.folder.name}') for r in found] # two checkouts of one project
 
@@ -152,6 +197,7 @@ def local_repository(folder:Path)->Repository:
     if info: name,version,license = from_metadata(email.message_from_string(info.read_text('utf-8','replace')), name)
     elif (folder/'PKG-INFO').is_file(): name,version,license = from_metadata(email.message_from_string((folder/'PKG-INFO').read_text('utf-8','replace')), name)
     elif (folder/'pyproject.toml').is_file(): name,version,license = from_pyproject(folder/'pyproject.toml', name)
+    elif (folder/'pom.xml').is_file(): name,version,license = from_pom(folder/'pom.xml', name)
     if license=='unknown': license = licence_from_text(folder)
     return Repository(name, version, license, folder, owner=name, local=True)
 
@@ -168,8 +214,16 @@ def from_pyproject(path:Path, name:str)->tuple[str,str,str]:
     text = license.get('text','') if isinstance(license,dict) else str(license)
     return str(project.get('name',name)),str(project.get('version','unknown')),spdx(text) or 'unknown'
 
-SPDX = [('Apache-2.0',r'apache'),('MPL-2.0',r'mozilla public|mpl'),('AGPL-3.0-only',r'affero|agpl'),('LGPL-3.0-only',r'lesser general|lgpl'),('GPL-3.0-only',r'general public|gpl'),
-        ('ISC',r'\bisc\b'),('BSD-3-Clause',r'bsd.?3|neither the name|bsd'),('BSD-2-Clause',r'redistribution and use in source'),('PSF-2.0',r'python software foundation|psf'),
+def from_pom(path:Path, name:str)->tuple[str,str,str]:
+    "Artifact, version and licence of a Maven project, as far as they are written out."
+    try: pom = ElementTree.fromstring(path.read_bytes())
+    except (ElementTree.ParseError,OSError): return name,'unknown','unknown'
+    said = lambda where: (pom.findtext('/'.join('{*}'+p for p in where.split('/'))) or '').strip()
+    version = said('version') or said('parent/version')
+    return said('artifactId') or name,version if version and '$' not in version else 'unknown',spdx(said('licenses/license/name')) or 'unknown'
+
+SPDX = [('Apache-2.0',r'apache'),('MPL-2.0',r'mozilla public|\bmpl'),('AGPL-3.0-only',r'affero|\bagpl'),('LGPL-3.0-only',r'lesser general|\blgpl'),('GPL-3.0-only',r'general public|\bgpl'),
+        ('ISC',r'\bisc\b'),('BSD-3-Clause',r'bsd.?3|neither the name|bsd'),('BSD-2-Clause',r'redistribution and use in source'),('PSF-2.0',r'python software foundation|\bpsf'),
         ('MIT',r'\bmit\b|permission is hereby granted, free of charge')]
 
 def spdx(text:str)->str:
