@@ -1,4 +1,5 @@
 """Properties: parsing never raises and always says the same; a graph has the same bytes for any number of workers and any order of files."""
+import marshal
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root
@@ -7,9 +8,12 @@ from graphmer_se.kg.store import data_hash
 from graphmer_se.model.batches import MaskConfig, mask_words
 from graphmer_se.evaluation.ranking import realistic_rank
 from graphmer_se.parsing.corpus import Repository
+from graphmer_se.parsing import java
 from graphmer_se.parsing.facts import parse
 
 SOURCES = [p.read_bytes() for p in sorted((root()/'graphmer_se').rglob('*.py'))]
+JAVA = [*sorted((root()/'tests'/'java').glob('*.java')), root()/'data'/'java_library'/'Declarations.java']
+JAVA = [p.read_bytes() for p in JAVA]
 QUIET = dict(deadline=None, suppress_health_check=list(HealthCheck))
 
 @settings(max_examples=120, **QUIET)
@@ -25,6 +29,18 @@ def test_spliced_sources_never_raise_and_parse_alike(a, b, i, j, noise):
     for _, _, name, start, _ in facts.attributes: assert source[start:start+len(name.encode())].decode('utf-8', 'replace')==name
     for *_, name, starts in facts.free_reads: assert all(source[s:s+len(name.encode())].decode('utf-8', 'replace')==name for s in starts)
 
+@settings(max_examples=150, **QUIET)
+@given(st.sampled_from(JAVA), st.sampled_from(JAVA), st.integers(0, 6000), st.integers(0, 6000), st.binary(max_size=12))
+def test_spliced_java_never_raises_and_parses_alike(a, b, i, j, noise):
+    source = a[:i]+noise+b[j:j+3000]
+    facts = parse(source, 'java')
+    assert facts==parse(source, 'java')==java.from_plain(marshal.loads(marshal.dumps(java.plain(facts))))
+    names = [d.qualname for d in facts.definitions]
+    assert len(set(names))==len(names)
+    for n, d in enumerate(facts.definitions):
+        assert 0<=d.place[0]<=d.place[1]<=len(source) and d.owner<n and d.within<n
+        assert d.name=='<anonymous>' or d.name_place==(0, 0) or source[slice(*d.name_place)].decode('utf-8', 'replace')==d.name
+
 @settings(max_examples=8, **QUIET)
 @given(st.randoms(use_true_random=False))
 def test_a_spliced_repository_builds_the_same_graph_with_any_number_of_workers(tmp_path_factory, rng):
@@ -35,6 +51,8 @@ def test_a_spliced_repository_builds_the_same_graph_with_any_number_of_workers(t
         for k in range(4):
             a, b = rng.choice(SOURCES), rng.choice(SOURCES)
             (folder/name/'p'/f'm{k}.py').write_bytes(a[:rng.randrange(4000)]+b[rng.randrange(4000):][:4000])
+            a, b = rng.choice(JAVA), rng.choice(JAVA)
+            (folder/name/'p'/f'M{k}.java').write_bytes(a[:rng.randrange(6000)]+b[rng.randrange(6000):][:4000])
         repositories.append(Repository(name, '1', 'MIT', folder/name))
     one, two = build(repositories), build(repositories[::-1], workers=2)
     assert one.tables==two.tables
@@ -70,16 +88,17 @@ def test_building_again_equals_building_anew(tmp_path_factory, rounds):
     for k, text in enumerate(SOURCES[:6]):
         folder = here/'src'/('one' if k<4 else 'two')/'pkg'
         folder.mkdir(parents=True, exist_ok=True); (folder/'__init__.py').touch(); (folder/f'm{k}.py').write_bytes(text)
+        (folder/f'm{k}.java').write_bytes(JAVA[k%len(JAVA)])
     build_to(here/'kg', [here/'src'])
     for number, edits in enumerate(rounds):
         for what, n in edits:
-            files = sorted((here/'src').rglob('m*.py'))
+            files = sorted(f for f in (here/'src').rglob('m*') if f.suffix in ('.py', '.java'))
             f = files[n%len(files)]
-            if what=='append': f.write_bytes(f.read_bytes()+b'\ndef more(x): return more(x)\n')
+            if what=='append': f.write_bytes(f.read_bytes()+(b'\ndef more(x): return more(x)\n' if f.suffix=='.py' else b'\nclass More { More more() { return more(); } }\n'))
             elif what=='break': f.write_bytes(f.read_bytes()[:n%max(1, f.stat().st_size)])
-            elif what=='rename': f.rename(f.with_name(f'm{n}.py'))
+            elif what=='rename': f.rename(f.with_name(f'm{n}{f.suffix}'))
             elif what=='move': f.rename(here/'src'/('one', 'two')[n%2]/'pkg'/f.name)
-            elif what=='add': (f.parent/f'm{n}x.py').write_bytes(SOURCES[n%len(SOURCES)])
+            elif what=='add': (f.parent/f'm{n}x{f.suffix}').write_bytes((SOURCES if f.suffix=='.py' else JAVA)[n%2])
             elif len(files)>2: f.unlink()
         again, anew = build_to(here/'kg', [here/'src']), build_to(here/f'full{number}', [here/'src'], workers=1+number%2)
         assert again==anew and data_hash(here/'kg')==anew['data_sha256']

@@ -30,7 +30,7 @@ from .store import (ENTITY_SCHEMA, FILE_SCHEMA, OUTSIDE, TABLES, TRIPLE_SCHEMA, 
     write_manifest, write_part)
 from ..ontology import Check, check_graph, joined
 from ..parsing.corpus import Repository, repositories
-from ..parsing.facts import parse, read_source, source_files
+from ..parsing.facts import TooSlow, parse, read_source, source_files
 from ..parsing.packaging import packaging
 from ..parsing import java, python_variables
 
@@ -109,7 +109,7 @@ def build_repository(checkout:Checkout, known:dict|None=None)->Part:
         facts,refused = (known or {}).get((s.language,sha256_bytes(s.data))),s.refused
         if not refused and facts is None:
             try: facts = parse(s.data,s.language)
-            except (RecursionError,MemoryError) as e: refused = f'the parser gave up: {type(e).__name__}'
+            except (RecursionError,MemoryError,TooSlow) as e: refused = f'the parser gave up: {str(e) or type(e).__name__}'
         row = dict(repository=repository.name,file=s.name,module='',language=s.language,sha256='',bytes=0,lines=0,errors=0,skipped=refused)
         files.append(row)
         if refused: continue

@@ -12,7 +12,7 @@ import re, sys
 from dataclasses import fields
 from tree_sitter import Node, Parser
 from ..core import sha256_bytes
-from .facts import FileFacts, line_starts
+from .facts import Clock, FileFacts, line_starts
 from .java_bodies import (ANNOTATION, ANONYMOUS, COMMENT, F_BODY, F_INTERFACES, F_NAME, F_PARAMETERS, F_SUPERCLASS, F_TYPE, F_TYPE_PARAMETERS,
     IDENTIFIER, JAVA, JavaDefinition, JavaFacts, JavaWalk, arguments_of, arrayed, declarators, formal_parameters, kinds, read, reader, type_of, without_comments)
 
@@ -198,10 +198,10 @@ def constant(w:JavaWalk, node:Node, doc:str):
     w.within = within
 
 # %% ../../nbs/00b_java.ipynb #daa0b20d
-def parse_java(data:bytes)->JavaFacts:
+def parse_java(data:bytes, clock:Clock|None=None)->JavaFacts:
     "The facts of one Java file. Places are bytes into `data`; code that does not parse is listed in `errors`, the rest is kept."
     facts = JavaFacts('java',sha256_bytes(data),len(data),data.count(b'\n')+1,line_starts(data))
-    w,tree = JavaWalk(data,facts),Parser(JAVA).parse(data).root_node
+    w,tree = JavaWalk(data,facts,clock),Parser(JAVA).parse(data).root_node
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit,50_000))   # pure Python frames: deep nesting costs heap, not the C stack
     try: top_level(w,tree)

@@ -7,16 +7,17 @@ __all__ = ['JAVA', 'FIELDS', 'F_ALTERNATIVE', 'F_ARGUMENTS', 'F_ARRAY', 'F_BODY'
            'F_DIMENSIONS', 'F_ELEMENT', 'F_FIELD', 'F_INDEX', 'F_INIT', 'F_LEFT', 'F_NAME', 'F_OBJECT', 'F_OPERAND',
            'F_OPERATOR', 'F_PARAMETERS', 'F_PATTERN', 'F_RESOURCES', 'F_RIGHT', 'F_SUPERCLASS', 'F_INTERFACES',
            'F_TYPE', 'F_TYPE_PARAMETERS', 'F_UPDATE', 'F_VALUE', 'COMMENT', 'IDENTIFIER', 'ANNOTATION', 'ARRAY_TYPE',
-           'GENERIC_TYPE', 'SCOPED_TYPE', 'WILDCARD', 'ANNOTATED', 'TYPE_ARGUMENTS', 'SUPER', 'READERS', 'LITERALS',
-           'INVOCATION', 'ANONYMOUS', 'BINARY', 'JavaDefinition', 'JavaFacts', 'kinds', 'JavaWalk', 'without_comments',
-           'type_of', 'scoped_type', 'arrayed', 'inside', 'together', 'reader', 'read', 'arguments_of', 'named_type',
-           'formal_parameters', 'bound_by', 'declarators', 'resource', 'catch']
+           'GENERIC_TYPE', 'SCOPED_TYPE', 'WILDCARD', 'ANNOTATED', 'TYPE_ARGUMENTS', 'SUPER', 'NAME', 'READERS',
+           'LITERALS', 'INVOCATION', 'ANONYMOUS', 'BINARY', 'JavaDefinition', 'JavaFacts', 'kinds', 'JavaWalk',
+           'without_comments', 'type_of', 'scoped_type', 'dotted', 'arrayed', 'inside', 'together', 'reader', 'read',
+           'arguments_of', 'named_type', 'formal_parameters', 'bound_by', 'declarators', 'resource', 'catch']
 
 # %% ../../nbs/00b_java_bodies.ipynb #37b32e68
+import re
 from dataclasses import dataclass, field
 import tree_sitter_java
 from tree_sitter import Language, Node
-from .facts import Definition, FileFacts
+from .facts import Clock, Definition, FileFacts
 
 # %% ../../nbs/00b_java_bodies.ipynb #20c85686
 @dataclass(slots=True)
@@ -56,8 +57,8 @@ COMMENT,IDENTIFIER,ANNOTATION = kinds('line_comment','block_comment'),kinds('ide
 
 class JavaWalk:
     "The state of one reading: the source, the facts so far, the class and the definition that we stand in."
-    def __init__(self, data:bytes, facts:JavaFacts):
-        self.data,self.facts,self.counts = data,facts,{}
+    def __init__(self, data:bytes, facts:JavaFacts, clock:Clock|None=None):
+        self.data,self.facts,self.clock,self.counts = data,facts,clock or Clock(),{}
         self.source = data.decode('ascii') if data.isascii() else None
         self.owner = self.within = -1
 
@@ -99,8 +100,14 @@ def scoped_type(w:JavaWalk, node:Node)->tuple|None:
         parts.append(w.text(inner[-1]))
         here = inner[0]
     if here.kind_id in GENERIC_TYPE: here = here.named_children[0]
-    parts.append('.'.join(w.text(here).split('.')) if here.kind_id not in SCOPED_TYPE else scoped_type(w,here)[0])
-    return ('.'.join(reversed(parts)),(),0,node.start_byte,node.end_byte)
+    parts.append(w.text(here) if here.kind_id not in SCOPED_TYPE else (scoped_type(w,here) or ('?',))[0])
+    return dotted(w,node,'.'.join(reversed(parts)))
+
+def dotted(w:JavaWalk, node:Node, name:str)->tuple|None:
+    "A type of that name; around a break what stands there may be anything."
+    return (name,(),0,node.start_byte,node.end_byte) if NAME.fullmatch(name) else None
+
+NAME = re.compile(r'[\w$]+(?:\.[\w$]+)*')
 
 def arrayed(w:JavaWalk, type:tuple|None, node:Node)->tuple|None:
     "`int x[]` declares an array of int."
@@ -162,7 +169,7 @@ def _integer(w, node): return ('literal','long' if w.data[node.end_byte-1] in b'
 
 def named_type(w:JavaWalk, node:Node)->tuple|None:
     "An expression that can only be a type: `Outer` in `Outer.this`."
-    return ('.'.join(w.text(node).split()).replace('..','.'),(),0,node.start_byte,node.end_byte)
+    return dotted(w,node,''.join(w.text(node).split()))
 
 @reader('field_access')
 def _field(w, node):
@@ -322,7 +329,9 @@ def declarators(w:JavaWalk, node:Node)->tuple:
 def _local(w, node): return ('local',declarators(w,node))
 
 @reader('block','constructor_body')
-def _block(w, node): return ('block',tuple(p for c in node.named_children if (p := READERS[c.kind_id](w,c)) is not None))
+def _block(w, node):
+    w.clock.check()
+    return ('block',tuple(p for c in node.named_children if (p := READERS[c.kind_id](w,c)) is not None))
 
 @reader('for_statement','while_statement','do_statement','switch_block_statement_group')
 def _scoped(w, node):

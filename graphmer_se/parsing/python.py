@@ -12,7 +12,7 @@ __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINAL
 import sys
 from tree_sitter import Node
 from ..core import sha256_bytes
-from .facts import line_starts
+from .facts import Clock, line_starts
 from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, Frame, Hint, IMPLICIT, IMPORTED, Mention, NARROW, Parameter,
     PythonDefinition, PythonFacts, Walk, bind, close_frames, close_loop, merge, open_frame, qualname, read)
 from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, each, expression, inside, loaded, mention,
@@ -121,6 +121,7 @@ def _type_alias(w, node):
 def block(w:Walk, node:Node|None):
     "The statements of a block in order."
     if node is None: return
+    w.clock.check()
     w.depth += 1
     for child in node.named_children: READERS[child.kind_id](w,child)
     w.depth -= 1
@@ -457,9 +458,9 @@ def parameters(w:Walk, node:Node|None)->tuple:
     return tuple(found)
 
 # %% ../../nbs/00a_python.ipynb #bca118c7
-def parse_python(data:bytes)->PythonFacts:
+def parse_python(data:bytes, clock:Clock|None=None)->PythonFacts:
     "The facts of one Python file. Places are bytes into `data`; code that does not parse is listed in `errors`, the rest is kept."
-    w = Walk(data, PythonFacts('python', sha256_bytes(data), len(data), data.count(b'\n')+1, line_starts(data)))
+    w = Walk(data, PythonFacts('python', sha256_bytes(data), len(data), data.count(b'\n')+1, line_starts(data)), clock)
     tree,w.facts.errors = parsed(data)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 50_000))   # pure Python frames: deep nesting costs heap, not the C stack

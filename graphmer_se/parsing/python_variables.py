@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import NamedTuple
 from tree_sitter import Node
-from .facts import Definition, FileFacts
+from .facts import Clock, Definition, FileFacts
 
 # %% ../../nbs/00a_python_variables.ipynb #6d75e875
 LOAD,STORE,CALL,GET,SET,EACH,ENTER,SUPER,IMPLICIT,NARROW = range(10)   # what happens to what a variable holds
@@ -135,8 +135,8 @@ class Frame:
 
 class Walk:
     "The state of one reading: the source, the facts so far, the scope we stand in, and whether this line can be reached."
-    def __init__(self, data:bytes, facts:PythonFacts):
-        self.data,self.facts = data,facts
+    def __init__(self, data:bytes, facts:PythonFacts, clock:Clock|None=None):
+        self.data,self.facts,self.clock = data,facts,clock or Clock()
         self.source = data.decode('ascii') if data.isascii() else None
         self.new = count(1).__next__
         self.frame,self.frames,self.depth,self.dead,self.quoted = None,[],0,False,False
