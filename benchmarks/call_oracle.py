@@ -20,6 +20,8 @@ from pathlib import Path
 
 PLUGIN = r'''
 import atexit, json, os, sys, threading
+
+os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 ROOT = os.environ['ORACLE_ROOT'] + os.sep
 OUT = os.environ['ORACLE_OUT']
 pairs, lines, kept = set(), set(), {}

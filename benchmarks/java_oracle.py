@@ -7,11 +7,13 @@ the virtual machine does it. Compared are: calls of methods and constructors tha
 implements and overrides what. An instruction belongs to the method of the source that holds its line, a lambda's body to the method around it. What we call `ambiguous`, the methods
 that may override the one that is named, is in neither number; dispatch has no truth in the class files.
 """
-import argparse, json, re, subprocess, sys, tempfile
+import argparse, json, os, re, subprocess, sys, tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from graphmer_se.kg.build import build
 from graphmer_se.parsing.corpus import Repository
+
+os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 
 def compiled(root:Path, out:Path, classpath:str):
     "Compile every file below `root`."

@@ -6,10 +6,12 @@ PATH holds `<category>/<case>/callgraph.json` beside the snippet's files: `micro
 Counted are edges whose both ends are code of the snippet, or lambdas of it; built-ins and code that does not exist are left out. An edge with the rule
 `py.calls.decorated` says that a name was called whose decorator put something else in its place; the truth lists what then really runs, so that rule is left out.
 """
-import argparse, json, re, sys
+import argparse, json, os, re, sys
 from pathlib import Path
 from graphmer_se.kg.build import build
 from graphmer_se.parsing.corpus import Repository
+
+os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 
 def label(name:str)->str:
     "Our qualified name as PyCG writes it."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRENGTH', 'OFFSET', 'BYTES', 'Rows', 'Merged', 'columns_of', 'merged', 'Places', 'entity_table', 'triple_table',
-           'listed', 'repository_entity', 'packaging_edges', 'is_test_file', 'test_edges']
+           'listed', 'repository_entity', 'packaging_edges', 'acquainted', 'is_test_file', 'test_edges']
 
 # %% ../../nbs/02c_edges.ipynb #14baa0e4
 import json
@@ -163,6 +163,24 @@ def packaging_edges(rows:Rows, found:list[Packaging]):
         for s in p.statements:
             if s.relation=='depends_on': rows.triple(root,'depends_on',rows.external(s.name,'library'),f'metadata.{s.rule}',m,s.start,s.end,'external')
             else: rows.triple(root,'produces',rows.entity('target','BuildTarget',s.name.split(':')[-1],f'{rows.name}:{s.name}','',m,s.start,s.end),f'metadata.{s.rule}',m,s.start,s.end)
+
+# %% ../../nbs/02c_edges.ipynb #02760450
+def acquainted(imports:dict[str,set])->dict[str,frozenset]:
+    "For each part of a repository (a top-level package, a Java package) those that it imports or that import it, by way of others as well, and itself."
+    def reached(graph:dict)->dict[str,set]:
+        found = {}
+        for start in graph:
+            seen,pending = {start},[start]
+            while pending:
+                for n in graph.get(pending.pop(),()):
+                    if n not in seen: seen.add(n); pending.append(n)
+            found[start] = seen
+        return found
+    back = defaultdict(set)
+    for a,others in imports.items():
+        for b in others: back[b].add(a)
+    there,here = reached(imports),reached(back)
+    return {n:frozenset(there.get(n,{n})|here.get(n,{n})) for n in {*imports,*back}}
 
 # %% ../../nbs/02c_edges.ipynb #ca088612
 def is_test_file(file:str)->bool:

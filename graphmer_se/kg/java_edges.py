@@ -8,7 +8,7 @@ __all__ = ['TESTS', 'PRIMITIVE', 'MOST_OVERRIDERS', 'JavaEdges', 'is_exception',
            'base_edges', 'plainly', 'overridden', 'override_edges', 'call_edges', 'body_edges', 'java_edges']
 
 # %% ../../nbs/02c_java_edges.ipynb #dde4e019
-from .edges import Rows, is_test_file, repository_entity
+from .edges import Rows, acquainted, is_test_file, repository_entity
 from .java_calls import Call
 from .java_resolution import read_file
 from .java_types import JavaClass, JavaMethod, Of, World, erased, substituted
@@ -22,6 +22,15 @@ class JavaEdges:
         for name,f in zip(world.files,world.facts): rows.file(name,'java',f.line_starts)
         self.ids,self.packages,self.file_ids,self.heads = {},{},{},{}
         self.root = repository_entity(rows)
+        imported = {}
+        for m,f in enumerate(world.facts):
+            for name,static,star,*_ in f.imports: imported.setdefault(f.package,set()).add(library_of(name,star,static))
+        self.acquainted = acquainted(imported)
+
+    def knows(self, m:int, other:int)->bool:
+        "Whether code of one file can have to do with code of another."
+        a,b = self.world.facts[m].package,self.world.facts[other].package
+        return a==b or b in self.acquainted.get(a,())
 
     def triple(self, head:int, relation:str, tail:int, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
         self.rows.triple(head, relation, tail, f'java.{relation}.{rule}', self.first+m, start, end, status, confidence)
@@ -212,7 +221,7 @@ def call_edges(e:JavaEdges, m:int, call:Call, overriders:dict):
         else: e.triple(head,'calls',e.ids[t.id],call.how,m,call.start,call.end,status,confidence)
     t = call.targets[0]
     if call.receiver is None or len(call.targets)>1 or type(t) is str: return
-    below = [o for c,o in overriders.get(t.id,()) if call.receiver in c.supers]
+    below = [o for c,o in overriders.get(t.id,()) if call.receiver in c.supers and e.knows(m,o.id[0])]
     for o in below if len(below)<=MOST_OVERRIDERS else (): e.triple(head,'calls',e.ids[o.id],'dispatch',m,call.start,call.end,'ambiguous',1/(1+len(below)))
 
 def body_edges(e:JavaEdges, m:int, overriders:dict):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES', 'ALL',
-           'INTERNAL', 'RECEIVED', 'Objects', 'Worklist', 'Flow', 'run']
+           'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
@@ -17,7 +17,7 @@ FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
 MOST,MOST_SELVES = 6,4    # a variable that may hold more is not followed further; the first parameter of a method even less
-ALL,INTERNAL,RECEIVED = range(3)
+ALL,INTERNAL,RECEIVED,OWN = range(4)
 
 class Objects:
     "The objects of one repository and the variables that belong to no file."
@@ -82,7 +82,7 @@ class Worklist(Objects):
         else: self.waiting[v] = waiting+new
 
     def link(self, source:int, target:int, how:int=ALL, receiver:int|None=None):
-        "Whatever `source` holds flows to `target`: all of it, nothing external, or bound to `receiver`."
+        "Whatever `source` holds flows to `target`: all of it, nothing external, bound to `receiver`, or of decorated classes none but `receiver`."
         key = (source,target,how,receiver)
         if key in self.linked: return
         self.linked.add(key)
@@ -92,6 +92,7 @@ class Worklist(Objects):
 
     def through(self, objects:tuple, target:int, how:int, receiver:int|None):
         if how==INTERNAL: objects = tuple([o for o in objects if self.kind[o]<EXTERNAL])
+        elif how==OWN: objects = tuple([o for o in objects if o==receiver or o not in self.decorated])
         elif how==RECEIVED: objects = tuple(dict.fromkeys([x for o in objects for x in self.bound_to(self,o,receiver,target)]))
         if objects: self.add(target,objects)
 
@@ -114,6 +115,7 @@ class Flow(Worklist):
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
         self.ready,self.deferred = False,[]                            # are the classes known?
+        self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
         self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UNIONS', 'CONTAINERS', 'MAPPINGS', 'TEST_METHODS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised',
            'instance_of', 'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures',
-           'visible_fixture', 'is_test_class', 'seed_test_classes', 'solve', 'settle_keys', 'settle_decorators',
-           'settle_tests']
+           'visible_fixture', 'is_test_class', 'seed_test_classes', 'solve', 'decorated_classes', 'settle_keys',
+           'settle_decorators', 'settle_tests']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 from collections import defaultdict
@@ -172,6 +172,7 @@ def solve(modules:Modules)->Flow:
     "The fixpoint of a repository."
     f = Flow(modules,apply_use,bound_to,outside)
     seed(f)
+    decorated_classes(f)
     run(f)
     f.ready = True
     annotate(f)
@@ -184,6 +185,15 @@ def solve(modules:Modules)->Flow:
     tests = [(m<<SHIFT|u[1],m<<SHIFT|u[2]) for m,facts in enumerate(f.facts) for uses in facts.uses.values() for u in uses if u[0]==NARROW]
     while settle_keys(f)|settle_decorators(f,decorated)|settle_tests(f,tests): run(f)
     return f
+
+def decorated_classes(f:Flow):
+    "Which variables stand for a class while its decorators are called."
+    for m,facts in enumerate(f.facts):
+        classes = {d.variable:f.object(CLASS,(m,i)) for i,d in enumerate(facts.definitions) if d.kind=='class'}
+        for s in facts.sites:
+            if s.text!='@' or s.positional[0] not in classes: continue
+            own = f.owns[m,s.positional[0]] = classes[s.result] = classes[s.positional[0]]
+            f.decorated.add(own)
 
 def settle_keys(f:Flow)->bool:
     "Keys that stayed unknown choose any element."

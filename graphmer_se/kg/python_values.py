@@ -10,7 +10,7 @@ __all__ = ['IN_PLACE', 'DATA_CLASSES', 'apply_use', 'narrowed', 'tested_classes'
 
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL, KEY,
-    NAMED, EXTERNAL, OF, RESULT, SHIFT, ALL, INTERNAL, RECEIVED, Flow)
+    NAMED, EXTERNAL, OF, RESULT, SHIFT, ALL, INTERNAL, OWN, RECEIVED, Flow)
 from .python_names import c3, star_sources, submodule
 from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, NARROW, SET, STORE, SUPER, PythonDefinition
 
@@ -271,7 +271,11 @@ def call_site(f:Flow, m:int, index:int, o:int):
     s,kind,base = f.facts[m].sites[index],f.kind[o],m<<SHIFT
     if s.text=='raise' and kind!=CLASS: return
     if s.text=='@' and kind in (EXTERNAL,OF,RESULT): return f.link(base|s.positional[0],base|s.result)   # assumed to hand on what it decorates
-    apply(f,(m,index),o,tuple(base|p if p else 0 for p in s.positional),tuple((n,base|p) for n,p in s.keywords if p),base|s.star if s.star else 0,base|s.result)
+    result = base|s.result
+    if s.text=='@' and (own := f.owns.get((m,s.positional[0]))) is not None:     # what the decorator makes of other classes is not what it makes of this one
+        result = f.field(('decorated',m,index),'result')
+        f.link(result,base|s.result,OWN,own)
+    apply(f,(m,index),o,tuple(base|p if p else 0 for p in s.positional),tuple((n,base|p) for n,p in s.keywords if p),base|s.star if s.star else 0,result)
 
 def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star:int, result:int, how:str=''):
     "Call `o`: arguments flow to parameters, what is returned flows back. `how`: '' as written, constructor, protocol, callback or decorated."
