@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from conftest import GRAPHMER, graphmer, only_run
 from graphmer_se.core import read_arrays, read_json, write_arrays, write_json
+from graphmer_se.evidence.runs import CHOICES
 from graphmer_se.evidence.verification import SUMS, seal, verify
+from graphmer_se.model.encoder import ENCODER_CHOICES
+from graphmer_se.model.training import SCHEDULES
 
 TELL_THE_TIME = {'timings.csv', 'environment.json', 'metadata.json', 'report.html', SUMS}
 
@@ -101,3 +104,12 @@ def test_a_failing_stage_keeps_its_notebook_and_exits_non_zero(smoke, corpus, tm
     run = only_run(home)
     assert (run/'notebooks'/'03_train.ipynb').exists() and not (run/SUMS).exists()
     assert read_json(run/'stages.json')['done']==['build_kg', 'encode']
+
+def test_a_run_with_the_choices_of_the_paper(corpus, tmp_path):
+    "Another choice of every key of model and schedule, from graph to report."
+    assert {k:CHOICES[k] for k in ENCODER_CHOICES}==ENCODER_CHOICES and set(CHOICES['schedule'])==set(SCHEDULES)
+    keys = 'relation_bias=decay hgat_rank=8 positions=alibi norm=layer activation=swiglu recompute=true schedule=trapezoid micro_rows=2 steps=6 test_units=20 test_edges=20'
+    chosen = [x for k in keys.split() for x in ('--set', k)]+['--set', 'curriculum=0:128 3:256']
+    graphmer('run', corpus, '--profile', 'smoke', *chosen, home=tmp_path)
+    rows = list(csv.DictReader((only_run(tmp_path)/'metrics.csv').open()))
+    assert [r['length'] for r in rows]==['128']*3+['256']*3 and failing(only_run(tmp_path))==set()

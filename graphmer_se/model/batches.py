@@ -6,12 +6,12 @@
 __all__ = ['PARTS', 'SHINGLE', 'FIELDS', 'Split', 'split_files', 'draw_parts', 'load_split', 'shingles', 'repeated_files',
            'units_of', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'choose_groups', 'hide', 'overlaps',
            'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'training_batch', 'Candidates', 'SymbolBatch', 'card_rows',
-           'plain_chain', 'symbol_batch']
+           'plain_chain', 'symbol_batch', 'rows_of']
 
 # %% ../../nbs/04a_batches.ipynb #9f409b3e
 import bisect
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 import numpy as np
 import pandas as pd
@@ -360,3 +360,12 @@ def symbol_batch(chains:ChainSet, candidates:Candidates, batch:Batch, rng, most:
             if e in place and e!=q.tail: ignore[i,place[e]] = True
     cards,index = card_rows(chains,entities,length)
     return SymbolBatch(np.array([r for r,_ in asked],dtype=np.int64),np.array([q.position for _,q in asked],dtype=np.int64),np.array([place[t] for t in tails]),ignore,entities,cards,index)
+
+# %% ../../nbs/04a_batches.ipynb #1109e915
+def rows_of(batch:Batch, symbols:SymbolBatch|None, start:int, end:int)->tuple[Batch,SymbolBatch|None]:
+    "Rows [start, end) of a batch and the questions that stand in them; all candidates stay."
+    if start==0 and end>=len(batch.ids): return batch,symbols
+    part = Batch(**{f:getattr(batch,f)[start:end] for f in (*FIELDS,'chain')})
+    here = (symbols.row>=start)&(symbols.row<end) if symbols is not None else np.zeros(0,bool)
+    if not here.any(): return part,None
+    return part,replace(symbols,row=symbols.row[here]-start,position=symbols.position[here],target=symbols.target[here],ignore=symbols.ignore[here])
