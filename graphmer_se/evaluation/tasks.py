@@ -19,8 +19,7 @@ from ..model.batches import MaskConfig, Split, assemble, card_rows, pack
 from ..model.chains import LEAF_RELATIONS, RELATIONS, ChainSet
 from ..model.encoder import Encoder
 from ..model.objectives import to_tensors
-from ..model.tokens import END
-from ..model.training import autocast, fixed_questions, predict_masked
+from ..model.validation import Answers, autocast, fixed_questions, hidden_leaves, predict_masked
 from ..ontology import load_ontology
 
 # %% ../../nbs/07b_tasks.ipynb #72e4ce43
@@ -63,19 +62,9 @@ def leaves_task(model:Encoder, chains:ChainSet, train:np.ndarray, test:np.ndarra
     _,questions = fixed_questions(chains,test,seed,length)
     if not questions: return {}
     out = predict_masked(model,questions,'mnm',length,rows,precision,watch=lambda x: progress(x,'hidden leaves',unit='batch'))
-    seen = Counter()
-    for u in train:
-        for l in chains.leaves(int(u)):
-            for slot,token in enumerate(np.append(chains.name(int(chains.tail[l])),END)): seen[int(chains.relation[l]),slot,int(token)] += 1
-    majority = {}
-    for (relation,slot,token),_ in sorted(seen.items(),key=lambda x: (x[1],x[0])): majority[relation,slot] = token
-    copy,guess = np.zeros(len(out['chain']),bool),np.zeros(len(out['chain']),np.int64)
-    for i,(c,p) in enumerate(zip(out['chain'],out['position'])):
-        q = questions[c]
-        first = int(np.flatnonzero(q.group==q.group[p])[0])
-        copy[i] = next(x.copy for x in q.queries if x.position==first)
-        guess[i] = majority.get((int(q.relation[p]),int(q.slot[p])),-1)
-    right,baseline = out['correct'].astype(bool),guess==out['label']
+    leaves = hidden_leaves(questions,out,Answers(chains,train))
+    copy = leaves['copy']
+    right,baseline = out['correct'].astype(bool),leaves['majority']
     found = {'leaves/questions':len(right),'leaves/encoder/nats':float(np.mean(out['nats'],dtype=np.float64))}
     for name,part in (('all',np.ones(len(right),bool)),('copy',copy),('non_copy',~copy)):
         if part.any(): found |= {f'leaves/encoder/accuracy_{name}':float(right[part].mean()),f'leaves/majority/accuracy_{name}':float(baseline[part].mean()),f'leaves/questions_{name}':int(part.sum())}

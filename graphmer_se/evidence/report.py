@@ -174,7 +174,7 @@ def render(run)->str:
     run = Path(run)
     params,environment,manifest,leakage,m,train,encode,checks = (read_json(run/f) for f in ('params.json','environment.json','kg/manifest.json','leakage.json','metrics.json','train.json','encode.json','verification.json'))
     s = manifest['statistics']
-    tiles = [(f'{s["triples"]:,}','triples'),(f'{s["triples_resolved"]:,}','resolved inside'),(f'{s["repositories"]}','repositories'),(f'{train["parameters"]["total"]/1e6:.1f}M','parameters'),(f'{params["steps"]:,}','optimizer steps'),
+    tiles = [(f'{s["triples"]:,}','triples'),(f'{s["triples_resolved"]:,}','resolved inside'),(f'{s["repositories"]}','repositories'),(f'{train["parameters"]["total"]/1e6:.1f}M','parameters'),(f'{train["last_step"]:,}','optimizer steps'),
              (f'{sum(x["seconds"] for x in environment["stages"].values())/60:.1f} min',f'on {environment["cores"]} cores')]
     body = [f'<h1>{html.escape(run.name)}</h1><p class=sub>GraphMER-SE {params["version"]}, profile {params["profile"]}, source {html.escape(params["source"])}, seed {params["seed"]}, started {environment["started"]}</p>',
             *(f'<p class=lead>{x}</p>' for x in sentences(m)), '<div class=tiles>'+''.join(f'<div class=tile><b>{a}</b><span>{b}</span></div>' for a,b in tiles)+'</div>',

@@ -45,6 +45,8 @@ class Profile:
     mnm_weight:float = 1.
     symbol_weight:float = .5
     validate_every:int = 200
+    patience:int = 0              # validations without a better one before training stops; 0 is never
+    keep:str = 'last'             # the encoder that is kept: last, or best on validation
     checkpoint_every:int = 50
     test_units:int = 1500         # units of held-out code that are asked for words and leaves, at most
     test_edges:int = 800          # edges of held-out code that are asked, at most
@@ -57,7 +59,7 @@ class Profile:
         if self.longest>=self.length: raise GraphmerError(f'longest {self.longest} >= length {self.length}', 'a row needs room for the leaves of its longest unit')
 
 # %% ../../nbs/09a_runs.ipynb #2498d704
-CHOICES = dict(size=('tiny','small','base'),precision=('auto','bf16','fp32'),schedule=('cosine','triangle','trapezoid'),positions=('rope','alibi','learned'),
+CHOICES = dict(keep=('last','best'),size=('tiny','small','base'),precision=('auto','bf16','fp32'),schedule=('cosine','triangle','trapezoid'),positions=('rope','alibi','learned'),
     relation_bias=('learned','decay','separable','shuffled','none'),norm=('rms','layer'),activation=('gelu','swiglu'))
 SWITCH = dict(true=True,false=False)
 
@@ -186,13 +188,13 @@ def execute(run:Path, params:dict, force:bool=False)->bool:
 
 # %% ../../nbs/09a_runs.ipynb #de0817ad
 class StepLog:
-    "A CSV file with fixed columns and one row per step; reopening at `step` drops what came later."
-    def __init__(self, path, columns:list[str], step:int=0):
+    "A CSV file with fixed columns and one row per step, unless not `every` step has one; reopening at `step` drops what came later."
+    def __init__(self, path, columns:list[str], step:int=0, every:bool=True):
         self.path,self.columns = Path(path),columns
         kept = []
         if step and self.path.exists():
             with open(self.path,newline='') as f: kept = [r for r in csv.DictReader(f) if int(r['step'])<=step]
-        if step and len(kept)!=step: raise GraphmerError(f'{self.path} has {len(kept)} rows up to step {step}', 'the run was altered; repeat it with --force')
+        if every and step and len(kept)!=step: raise GraphmerError(f'{self.path} has {len(kept)} rows up to step {step}', 'the run was altered; repeat it with --force')
         text = io.StringIO()
         writer = csv.DictWriter(text,columns,extrasaction='ignore',lineterminator='\n')
         writer.writeheader(); writer.writerows(kept)

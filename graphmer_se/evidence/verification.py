@@ -90,7 +90,7 @@ def make_metadata(run)->dict:
         environment={k:environment[k] for k in ('python','system','cpu','native_bf16','cores','memory_gb','packages')},
         knowledge_graph=dict(data_sha256=manifest['data_sha256'],repositories=manifest['repositories'],**{k:s[k] for k in ('entities','triples','triples_resolved','files')}),
         model=dict(size=params['size'],parameters=read_json(run/'train.json')['parameters'],checkpoint='checkpoints/final/model.safetensors',checkpoint_sha256=checkpoint['sha256'],dtype=checkpoint['dtype']),
-        training=dict(steps=params['steps'],metrics_csv_sha256=sha256_file(run/'metrics.csv')),
+        training=dict(steps=read_json(run/'train.json')['last_step'],metrics_csv_sha256=sha256_file(run/'metrics.csv')),
         evaluation=dict(metrics_sha256=sha256_file(run/'metrics.json'),leakage_sha256=sha256_file(run/'leakage.json'),split_by=leakage['split_by']))
     jsonschema.validate(found, METADATA_SCHEMA)
     return found
@@ -176,7 +176,8 @@ def check_metrics(run)->list[Finding]:
     first = Finding('metrics',not (wrong or missing),f'{(wrong+missing)[0]}: metrics.json says {metrics.get((wrong+missing)[0])}, the predictions {made.get((wrong+missing)[0])}' if wrong or missing else f'{len(made)} recomputed')
     with open(run/'metrics.csv',newline='') as f: steps = list(csv.DictReader(f))
     numbers = [int(r['step']) for r in steps]
-    whole = numbers==list(range(1,params['steps']+1))
+    done = read_json(run/'train.json')['last_step']
+    whole = numbers==list(range(1,done+1)) and (done==params['steps'] or params['patience']>0)
     last = whole and math.isclose(float(steps[-1]['loss']),metrics.get('training/last_loss',math.nan),rel_tol=1e-9)
     return [first,Finding('training log',bool(last),f'{len(steps)} steps' if last else 'metrics.csv does not hold every step once, or ends with another loss than metrics.json')]
 

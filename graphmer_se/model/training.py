@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'SPECTRAL_SCALE', 'TRAINING_COLUMNS', 'TrainConfig', 'chosen_precision', 'learning_rate', 'stages',
-           'row_length', 'mask_rate', 'autocast', 'fixed_questions', 'predict_masked', 'validate', 'neighbour_counts',
-           'spectral_embedding', 'warm_start', 'make_optimizer', 'backward', 'backward_in_memory', 'TrainState',
-           'train_steps', 'optimizer_tensors', 'save_checkpoint', 'tensors_of', 'fill', 'load_model', 'resume',
-           'latest_checkpoint', 'prune_checkpoints']
+           'row_length', 'mask_rate', 'neighbour_counts', 'spectral_embedding', 'warm_start', 'make_optimizer',
+           'backward', 'backward_in_memory', 'TrainState', 'train_steps', 'judge', 'optimizer_tensors',
+           'save_checkpoint', 'tensors_of', 'fill', 'load_model', 'resume', 'latest_checkpoint', 'prune_checkpoints']
 
 # %% ../../nbs/06_training.ipynb #93afa5d3
 import math, os, shutil, sys, time
@@ -18,10 +17,11 @@ import torch
 from scipy import sparse
 from safetensors.torch import load_file, save
 from ..core import GraphmerError, native_bf16, read_json, seed_for, sha256_file, write_atomic, write_json
-from .batches import Batch, Candidates, Chain, Cursor, MaskConfig, SymbolBatch, assemble, pack, rows_of, symbol_batch, training_batch
+from .batches import Batch, Candidates, Cursor, MaskConfig, SymbolBatch, rows_of, symbol_batch, training_batch
 from .chains import ChainSet
 from .encoder import Encoder, EncoderConfig
-from .objectives import losses, to_tensors
+from .objectives import losses
+from .validation import Answers, autocast, validate
 
 # %% ../../nbs/06_training.ipynb #3da8c996
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class TrainConfig:
     symbol_questions:int = 32   # per step, at most
     precision:str = 'bf16'      # bf16 (autocast) or fp32
     validate_every:int = 200
+    patience:int = 0            # stop after that many validations without a better one; 0 is never
     checkpoint_every:int = 50
 
     def __post_init__(self):
@@ -83,51 +84,6 @@ def row_length(step:int, c:TrainConfig)->int:
     return next((length for since,length in reversed(stages(c.curriculum)) if step>=since),c.length)
 
 def mask_rate(step:int, c:TrainConfig)->float: return c.mlm_from+(c.mlm_to-c.mlm_from)*step/max(1,c.steps-1)
-
-# %% ../../nbs/06_training.ipynb #d6337b1f
-def autocast(precision:str, device:str='cpu'): return torch.autocast(device, torch.bfloat16, enabled=precision=='bf16')
-
-def fixed_questions(chains:ChainSet, units:np.ndarray, seed:int, length:int, rate:float=.15)->tuple[list[Chain],list[Chain]]:
-    "For each unit a chain with hidden words and no leaves, and, where it has any, one with hidden leaf groups."
-    words,groups = [],[]
-    for u in map(int,units):
-        words.append(assemble(chains,u,MaskConfig(span_p=1.),rate,np.random.default_rng(seed_for(seed,'validate words',u)),length,leaves=False))
-        c = assemble(chains,u,MaskConfig(),0.,np.random.default_rng(seed_for(seed,'validate leaves',u)),length,leaves=True)
-        if c.queries: groups.append(c)
-    return words,groups
-
-@torch.no_grad()
-def predict_masked(model:Encoder, questions:list[Chain], field:str, length:int, rows:int, precision:str, watch=lambda x: x)->dict[str,np.ndarray]:
-    "Nats and correctness of every hidden token, with the chain it stands in: arrays `nats`, `correct`, `chain`, `label`, `position`."
-    was = model.training
-    model.eval()
-    found = dict(nats=[],correct=[],chain=[],label=[],position=[])
-    for batch,order in watch(pack(questions,length,rows)):
-        tensors = to_tensors(batch)
-        with autocast(precision):
-            states = model(tensors)
-            r,p = torch.nonzero(tensors[field]>=0,as_tuple=True)
-            if not len(r): continue
-            logits,label = model.logits(states[r,p]).float(),tensors[field][r,p]
-        place = np.full(batch.chain.shape,-1)
-        offset = np.zeros(batch.chain.shape,np.int64)
-        for (row,start,size),i in zip(batch.placed,order): place[row,start:start+size],offset[row,start:start+size] = i,np.arange(size)
-        found['nats'].append(torch.nn.functional.cross_entropy(logits,label,reduction='none').numpy())
-        found['correct'].append((logits.argmax(-1)==label).numpy())
-        found['label'].append(label.numpy())
-        found['chain'].append(place[r.numpy(),p.numpy()]); found['position'].append(offset[r.numpy(),p.numpy()])
-    model.train(was)
-    return {k:np.concatenate(v) if v else np.zeros(0) for k,v in found.items()}
-
-# %% ../../nbs/06_training.ipynb #74a6ecc1
-def validate(model:Encoder, chains:ChainSet, units:np.ndarray, c:TrainConfig)->dict[str,float]:
-    "Mean nats and accuracy on the whole split."
-    words,groups = fixed_questions(chains,units,c.seed,c.length)
-    found = {}
-    for name,questions in (('mlm',words),('mnm',groups)):
-        out = predict_masked(model,questions,name,c.length,c.rows,c.precision) if questions else dict(nats=[])
-        if len(out['nats']): found |= {f'validation_{name}_loss':float(np.mean(out['nats'],dtype=np.float64)),f'validation_{name}_accuracy':float(np.mean(out['correct']))}
-    return found
 
 # %% ../../nbs/06_training.ipynb #9059da9f
 def neighbour_counts(chains:ChainSet, units:np.ndarray, vocabulary:int, reach:int=2)->sparse.csr_matrix:
@@ -202,9 +158,13 @@ class TrainState:
     "Where training stands: steps done, and where the data goes on."
     step:int = 0
     cursor:Cursor = Cursor()
+    best:float = math.inf       # the lowest validation loss so far (words plus weighted leaves), and its step
+    best_step:int = 0
+    stale:int = 0               # validations since
 
 TRAINING_COLUMNS = ['step','loss','mlm_loss','mnm_loss','symbol_loss','learning_rate','mask_rate','gradient_norm','length','tokens','questions','epoch',
-                    'validation_mlm_loss','validation_mlm_accuracy','validation_mnm_loss','validation_mnm_accuracy']
+                    'validation_mlm_loss','validation_mlm_accuracy','validation_mnm_loss','validation_mnm_accuracy','validation_mnm_copy_accuracy','validation_mnm_new_accuracy',
+                    'validation_mnm_majority','validation_mnm_frequency']
 
 # %% ../../nbs/06_training.ipynb #4818fe9f
 def train_steps(
@@ -212,10 +172,11 @@ def train_steps(
     state:TrainState,                      # updated in place after every step
     validation:np.ndarray=np.zeros(0,int), # units of the validation split
 ):                                         # yields one dict per optimizer step
-    "Train from `state` to `c.steps`, one log per step. Stops with an error that names step and loss when a loss is not finite."
+    "Train from `state` to `c.steps`, or until patience ends, one log per step. Stops with an error that names step and loss when a loss is not finite."
+    answers = Answers(chains,units) if len(validation) else None
     at_once,sizes = c.micro_rows,chains.unit_end-chains.unit_start
     if not len(units): raise GraphmerError('no training unit', 'give more source code, or another split')
-    while state.step<c.steps:
+    while state.step<c.steps and not (c.patience and state.stale>=c.patience):
         began,step = time.perf_counter(),state.step
         length = row_length(step,c)
         fitting = units[sizes[units]<=length] if length<c.length else units
@@ -236,8 +197,15 @@ def train_steps(
         log = dict(step=state.step,loss=total,**{f'{k}_loss':v for k,v in parts.items()},learning_rate=learning_rate(step,c),mask_rate=mask_rate(step,c),
                    gradient_norm=norm.item(),length=length,tokens=int((batch.chain>0).sum()),questions=len(batch.queries),epoch=cursor.epoch)
         seconds = time.perf_counter()-began
-        if len(validation) and (state.step%c.validate_every==0 or state.step==c.steps): log |= validate(model,chains,validation,c)
+        if len(validation) and (state.step%c.validate_every==0 or state.step==c.steps):
+            log |= validate(model,chains,validation,answers,c.seed,c.length,c.rows,c.precision)
+            judge(state,log.get('validation_mlm_loss',math.inf)+c.mnm_weight*log.get('validation_mnm_loss',0.))
         yield log|dict(seconds=seconds)
+
+def judge(state:TrainState, loss:float):
+    "Note whether this validation is the best so far."
+    if loss<state.best: state.best,state.best_step,state.stale = loss,state.step,0
+    else: state.stale += 1
 
 # %% ../../nbs/06_training.ipynb #95bcdc46
 def optimizer_tensors(model:Encoder, optimizer)->dict[str,torch.Tensor]:
@@ -253,7 +221,7 @@ def save_checkpoint(folder, model:Encoder, optimizer, state:TrainState, c:TrainC
     parameters = {n:p.detach().cpu().contiguous() for n,p in model.named_parameters()}
     write_atomic(beside/'model.safetensors', save(parameters))
     if optimizer is not None: write_atomic(beside/'optimizer.safetensors', save(optimizer_tensors(model,optimizer)))
-    write_json(dict(step=state.step,cursor=list(state.cursor),encoder=asdict(model.config),train=asdict(c),
+    write_json(dict(step=state.step,cursor=list(state.cursor),best=[state.best if math.isfinite(state.best) else None,state.best_step,state.stale],encoder=asdict(model.config),train=asdict(c),
                     sha256={f.name:sha256_file(f) for f in sorted(beside.glob('*.safetensors'))}), beside/'state.json')
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(beside, folder)
@@ -294,7 +262,8 @@ def resume(folder, model:Encoder, optimizer, c:TrainConfig)->TrainState:
         name,part = key.split('|')
         if name not in names: raise GraphmerError(f'checkpoint has optimizer state for unknown tensor {name!r}', 'it belongs to another configuration')
         optimizer.state[names[name]][part] = value
-    return TrainState(state['step'],Cursor(*state['cursor']))
+    best,*rest = state['best']
+    return TrainState(state['step'],Cursor(*state['cursor']),math.inf if best is None else best,*rest)
 
 # %% ../../nbs/06_training.ipynb #086e5eda
 def latest_checkpoint(folder)->Path|None:
