@@ -6,7 +6,8 @@
 __all__ = ['PRIMITIVE_NAMES', 'READERS', 'Call', 'Creation', 'Access', 'Naming', 'TypeName', 'Package', 'Body', 'reader',
            'read_class', 'read_method', 'starts', 'implicit_super', 'access', 'shape', 'gives_value', 'argument_types',
            'functional', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class', 'external', 'unresolved',
-           'written', 'unqualified', 'super_call', 'diamond', 'construct']
+           'written', 'unqualified', 'super_call', 'diamond', 'construct', 'taken', 'constructor_reference',
+           'referenced']
 
 # %% ../../nbs/02b_java_calls.ipynb #7a7b39ea
 from typing import NamedTuple
@@ -87,12 +88,6 @@ class Body:
         elif t is None and how!='uses': self.namings.append(Naming(self.within,how,None,raw[0],raw[3],raw[4]))
         for a in raw[1]:
             if a and a!='<>': self.name_types(a)
-
-    def local(self, name:str):
-        "The type of a local variable; `KeyError` for none."
-        for scope in reversed(self.scopes):
-            if name in scope: return scope[name]
-        raise KeyError(name)
 
 PRIMITIVE_NAMES = frozenset((*BOXES,'void'))
 READERS = {}
@@ -387,19 +382,23 @@ def _construct(b, e, expected):
     if parent is not None: construct(b,parent,arguments,f'constructor-{which}',start,end)
 
 # %% ../../nbs/02b_java_calls.ipynb #8d5621d7
+def taken(b:Body, expected)->list|None:
+    "The types that a function gets where a functional interface is expected; `None` where nobody says."
+    if type(expected) is not Of or not expected.cls.function: return None
+    f,of = expected.cls.function
+    by = dict(zip(expected.cls.variables,expected.args))
+    return [t if type(t) is not Variable or t in mine(b) else None for t in (substituted(substituted(t,of),by) for t in f.types)]
+
 @reader('lambda')
 def _lambda(b, e, expected):
     _,parameters,body,*_ = e
-    given = [None]*len(parameters)
-    if type(expected) is Of and expected.cls.function:
-        f,of = expected.cls.function
-        by = dict(zip(expected.cls.variables,expected.args))
-        types = [substituted(substituted(t,of),by) for t in f.types]
-        if len(types)==len(given): given = [t if type(t) is not Variable or t in mine(b) else None for t in types]
+    given = taken(b,expected)
+    if given is None or len(given)!=len(parameters): given = [None]*len(parameters)
     b.scopes.append({n:b.declared(t) if t else g for (n,t),g in zip(parameters,given)})
     returned,b.returned = b.returned,[]
-    result = b.type(body) if body is not None and body[0]=='block' else b.value(body)
-    if body is not None and body[0]=='block': result = next((t for t in b.returned if t not in (None,'null')),None)
+    block = body is not None and body[0]=='block'
+    result = b.type(body) if block else b.value(body)
+    if block: result = next((t for t in b.returned if t not in (None,'null')),None)
     b.returned = returned
     b.scopes.pop()
     return result
@@ -407,37 +406,38 @@ def _lambda(b, e, expected):
 @reader('ref')
 def _reference(b, e, expected):
     _,object,name,start,end = e
-    f,types = None,None
-    if type(expected) is Of and expected.cls.function:
-        f,of = expected.cls.function
-        by = dict(zip(expected.cls.variables,expected.args))
-        types = [substituted(substituted(t,of),by) for t in f.types]
-        types = [t if type(t) is not Variable or t in mine(b) else None for t in types]
+    types = taken(b,expected)
     if object[0]=='super': base = next(iter(b.classes[-1].parents),None)
     elif object[0]=='class': base = b.declared(object[1]) if object[1] else None
     else: base = b.type(object)
-    named = type(base) is TypeName or object[0]=='class'
     c = base.cls if type(base) is TypeName else erased(base)
-    if name=='new':
-        if type(c) is not JavaClass: return None
-        b.creations.append(Creation(b.within,c,start,end))
-        found = choose(b.world,c.named('<init>'),types) if types is not None else c.named('<init>')[:1] if len(c.named('<init>'))==1 else []
-        if found and all(m.id for m,_ in found): b.calls.append(Call(b.within,'reference',tuple(m for m,_ in found),f'{c.simple}::new',start,end))
-        return c.raw
-    if type(c) is not JavaClass: b.calls.append(Call(b.within,'unknown-receiver',(),f'?::{name}',start,end)); return None
+    if type(c) is not JavaClass:
+        if name!='new': b.calls.append(Call(b.within,'unknown-receiver',(),f'?::{name}',start,end))
+        return None
+    if name=='new': return constructor_reference(b,c,types,start,end)
     candidates = c.named(name)
-    found = candidates if len(candidates)==1 else []
-    if not found and types is not None:
-        found = choose(b.world,[x for x in candidates if not named or 'static' in x[0].flags],types)
-        if not found and named and types: found = choose(b.world,[x for x in candidates if 'static' not in x[0].flags],types[1:])
-    elif not found: found = candidates
+    found = referenced(b,candidates,types,type(base) is TypeName or object[0]=='class')
     if not found:
         outside = next((s for s in c.supers if not s.known),None)
         if outside is not None: b.calls.append(Call(b.within,'outside',(f'{outside.name}.{name}',),name,start,end))
         else: b.calls.append(Call(b.within,'unknown-method' if not candidates else 'no-overload',(),f'{c.simple}::{name}',start,end))
         return None
-    made = [m for m,_ in found if m.id or not m.owner.key]
-    if made: b.calls.append(Call(b.within,'reference',tuple(dict.fromkeys(m if m.id else f'{m.owner.name}.{m.name}' for m in made)),name,start,end))
+    note_call(b,'reference',[m for m,_ in found],name,start,end)
     m,by = found[0]
     of = base if type(base) is Of and base.args else types[0] if types and type(types[0]) is Of and types[0].cls is c else None
     return settled(substituted(substituted(m.returns,by),dict(zip(c.variables,of.args)) if of else {}),mine(b)) if len(found)==1 else None
+
+# %% ../../nbs/02b_java_calls.ipynb #2183bda4
+def constructor_reference(b:Body, c:JavaClass, types:list|None, start:int, end:int)->Of:
+    "`C::new`"
+    b.creations.append(Creation(b.within,c,start,end))
+    candidates = c.named('<init>')
+    found = choose(b.world,candidates,types) if types is not None else candidates if len(candidates)==1 else []
+    if found and all(m.id for m,_ in found): note_call(b,'reference',[m for m,_ in found],f'{c.simple}::new',start,end)
+    return c.raw
+
+def referenced(b:Body, candidates:list, types:list|None, by_class:bool)->list:
+    "The methods that `C::m` or `object::m` may mean: of a class, static ones take everything, others are called on the first of what is given."
+    if len(candidates)==1 or types is None: return candidates
+    found = choose(b.world,[x for x in candidates if not by_class or 'static' in x[0].flags],types)
+    return found or (choose(b.world,[x for x in candidates if 'static' not in x[0].flags],types[1:]) if by_class and types else [])
