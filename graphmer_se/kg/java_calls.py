@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PRIMITIVE_NAMES', 'READERS', 'Call', 'Creation', 'Access', 'Naming', 'TypeName', 'Package', 'Body', 'reader',
            'read_class', 'read_method', 'starts', 'implicit_super', 'access', 'shape', 'gives_value', 'argument_types',
-           'functional', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class', 'external', 'unresolved',
-           'written', 'unqualified', 'super_call', 'diamond', 'construct', 'taken', 'constructor_reference',
-           'referenced']
+           'functional', 'waits', 'right_number', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class',
+           'external', 'unresolved', 'written', 'unqualified', 'super_call', 'diamond', 'construct', 'taken',
+           'constructor_reference', 'referenced']
 
 # %% ../../nbs/02b_java_calls.ipynb #7a7b39ea
 from typing import NamedTuple
@@ -206,23 +206,30 @@ def gives_value(e)->bool:
     if e[0] in ('lambda','new','type','call','local'): return False
     return any(gives_value(x) for x in e if type(x) is tuple)
 
-def argument_types(b:Body, arguments:tuple)->list:
-    "The types of arguments; functions wait until it is known what takes them."
-    return [shape(a) if functional(a) else b.value(a) for a in arguments]
+def argument_types(b:Body, arguments:tuple, alone:bool)->list:
+    "The types of arguments. Functions wait until it is known what takes them; where only one method can be meant, so do calls that take functions."
+    return [shape(a) if functional(a) else None if alone and waits(a) else b.value(a) for a in arguments]
 
 def functional(e)->bool: return e is not None and e[0] in ('lambda','ref')
+
+def waits(e)->bool:
+    "A call, without a receiver that would tell its type, that takes a function."
+    return e is not None and e[0]=='call' and (e[1] is None or e[1][0]=='name') and any(functional(a) or waits(a) for a in e[3])
+
+def right_number(m:JavaMethod, n:int)->bool: return len(m.types)==n or m.varargs and n>=len(m.types)-1
 
 # %% ../../nbs/02b_java_calls.ipynb #514c5593
 def invoke(b:Body, e, candidates:list, how:str, text:str, start:int, end:int, arguments:tuple, receiver=None, expected=None):
     "Choose among the methods of a name, note the call and give its type."
-    types = argument_types(b,arguments)
+    alone = sum(right_number(m,len(arguments)) for m,_ in candidates)==1
+    types = argument_types(b,arguments,alone)
     chosen = choose(b.world,candidates,types)
     if not chosen:
-        for a in arguments: functional(a) and b.type(a)
+        for a in arguments: (functional(a) or alone and waits(a)) and b.type(a)
         b.calls.append(Call(b.within,'no-overload',(),text,start,end))
         return None
     m,by = chosen[0]
-    if len(chosen)==1 and not by and not m.variables and Function not in map(type,types):      # nothing generic about it
+    if len(chosen)==1 and not by and not m.variables and not any(functional(a) or waits(a) for a in arguments):      # nothing generic about it
         note_call(b,how,[m],text,start,end,receiver)
         return {} if m.name=='<init>' else m.returns
     if type(receiver) is Of and not receiver.args and receiver.cls.variables:           # a raw type: its variables are what bounds them
@@ -232,12 +239,15 @@ def invoke(b:Body, e, candidates:list, how:str, text:str, start:int, end:int, ar
         by = {v:substituted(t,outer) for v,t in by.items()} if m.owner is not receiver.cls else outer
     parameters = parameters_for(m,{},len(arguments),False) or parameters_for(m,{},len(arguments),True) or [None]*len(arguments)
     if m.varargs and len(arguments)==len(m.types) and types and type(types[-1]) is not Array and types[-1]!='null': parameters = parameters_for(m,{},len(arguments),True) or parameters
-    bound = {}
+    bound,hint = {},{}
     if m.variables:
+        unify(b.world,m.returns,expected,hint,m.variables)               # what is wanted says what nothing else does: `collect(groupingBy(x -> …))`
+        hint = {v:t for v,t in hint.items() if type(t) is not Variable or t in mine(b)}
         for p,t in zip(parameters,types): unify(b.world,substituted(p,by),t,bound,m.variables)
     for a,p in zip(arguments,parameters):
-        if functional(a):
-            wanted = substituted(substituted(p,by),bound) if len(chosen)==1 else None
+        if alone and waits(a): unify(b.world,substituted(p,by),b.value(a,substituted(substituted(p,by),bound)),bound,m.variables)
+        elif functional(a):
+            wanted = substituted(substituted(substituted(p,by),bound),hint) if len(chosen)==1 else None
             given = b.type(a,wanted)
             if m.variables and type(wanted) is Of and wanted.cls.function and given is not None:
                 f,of = wanted.cls.function
@@ -265,10 +275,10 @@ def skim(b:Body, arguments:tuple):
 @reader('call')
 def _call(b, e, expected):
     _,object,name,arguments,start,end = e
-    if object is None: return unqualified(b,e)
+    if object is None: return unqualified(b,e,expected)
     if object[0]=='super': return super_call(b,e)
     base = b.type(object)
-    if type(base) is TypeName: return of_class(b,e,base.cls,'static',None)
+    if type(base) is TypeName: return of_class(b,e,base.cls,'static',None,expected)
     if type(base) is Array:
         if name=='clone': return base
         base = b.world.java_lang('Object').raw
@@ -277,12 +287,12 @@ def _call(b, e, expected):
     if type(c) is not JavaClass: return unresolved(b,e,'unknown-receiver')
     receiver = base
     while type(receiver) is Variable: receiver = receiver.bounds[0] if receiver.bounds else c.raw
-    return of_class(b,e,c,'instance',receiver)
+    return of_class(b,e,c,'instance',receiver,expected)
 
-def of_class(b:Body, e, c:JavaClass, how:str, receiver):
+def of_class(b:Body, e, c:JavaClass, how:str, receiver, expected=None):
     "A call of a method that a class has."
     _,_,name,arguments,start,end = e
-    if found := c.named(name): return invoke(b,e,found,how,name,start,end,arguments,receiver)
+    if found := c.named(name): return invoke(b,e,found,how,name,start,end,arguments,receiver,expected)
     outside = next((s for s in c.supers if not s.known),None)
     return external(b,e,f'{outside.name}.{name}') if outside is not None else unresolved(b,e,'unknown-method')
 
@@ -305,14 +315,14 @@ def written(object, name:str)->str:
     return '.'.join(reversed(parts))
 
 # %% ../../nbs/02b_java_calls.ipynb #364c0d3a
-def unqualified(b:Body, e):
+def unqualified(b:Body, e, expected=None):
     "`m(…)`: of the innermost class around that has such a method, or imported."
     _,_,name,arguments,start,end = e
     for c in reversed(b.classes):
-        if found := c.named(name): return invoke(b,e,found,'self',name,start,end,arguments,Of(c,c.variables))
+        if found := c.named(name): return invoke(b,e,found,'self',name,start,end,arguments,Of(c,c.variables),expected)
     _,_,static,statics = b.world.imports[b.m]
     owners = [b.world.qualified(b.m,o) or b.world.unknown(o) for o in static.get(name,())] or [b.world.qualified(b.m,o) or b.world.unknown(o) for o in statics]
-    if found := [x for c in owners for x in c.named(name)]: return invoke(b,e,found,'static-import',name,start,end,arguments)
+    if found := [x for c in owners for x in c.named(name)]: return invoke(b,e,found,'static-import',name,start,end,arguments,None,expected)
     outside = [c for c in owners if not c.complete]
     if static.get(name) and outside: return external(b,e,f'{outside[0].name}.{name}')
     above = [s for c in reversed(b.classes) for s in c.supers if not s.known]
