@@ -286,7 +286,7 @@ def finish_part(repository:Repository, folder:Path, inputs:str)->dict:
     known = outside.filter(pc.is_in(outside['id'],value_set=tables['triples']['tail'].combine_chunks()))
     outcome = check_graph(pa.concat_tables([tables['entities'],known]),tables['triples'],tables['files'],frozenset([repository.name]) if repository.local else frozenset())
     return dict(hashes=write_part(Path(folder)/'.building',part_name(repository.name),tables),statistics=part_statistics(tables),skipped=left_out(tables['files']),
-                checks={n:(c.looked_at,c.threshold,c.violations) for n,c in outcome.items()})
+                checks={n:(c.looked_at,c.threshold,c.failed,c.violations) for n,c in outcome.items()})
 
 def stands(folder:Path, repository:Repository)->bool:
     "Whether the tables of a repository are on the disk."
