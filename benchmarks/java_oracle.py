@@ -63,7 +63,9 @@ def read_class(lines:list[str])->ClassFile:
         elif l.startswith('BootstrapMethods:'): section = 'bootstrap'
         elif section=='bootstrap' and re.match(r'  \d+: #',l): c.bootstrap.append([])
         elif section=='bootstrap' and l.startswith('      #') and c.bootstrap: c.bootstrap[-1].append(l.strip())
-        elif re.match(r'  \S.*[;)}]$',l) and not l.startswith('   ') and (l.endswith(';')): method = Method(c,'') if '(' in l or l.strip()=='static {};' else None; section = 'member'; method and c.methods.append(method); method and setattr(method,'name',named(l,c))
+        elif re.match(r'  \S.*;$',l):          # a member begins
+            section,method = 'member',Method(c,named(l,c)) if '(' in l or l.strip()=='static {};' else None
+            if method is not None: c.methods.append(method)
         elif method is None: continue
         elif l.startswith('    descriptor: '): method.descriptor = l.split(': ',1)[1].strip()
         elif l.startswith('    flags: '): method.flags = l
@@ -260,7 +262,7 @@ def hierarchy(s:Source, classes:dict, rows:dict, methods:dict)->dict:
 
 def next_overridden(classes, c:ClassFile, name:str, descriptors:set, methods:dict):
     "The nearest method of the project above, superclasses first, that a method overrides: same descriptor, or one for which the compiler made a bridge."
-    order,pending = [],[c.super,*c.interfaces]
+    order = []
     here,interfaces = c.super,list(c.interfaces)
     while here in classes: order.append(here); interfaces += classes[here].interfaces; here = classes[here].super
     while interfaces:

@@ -15,7 +15,6 @@ Needs `transformers` (pip install transformers), which nothing else here does.
 import argparse, json, os, statistics, sys, time
 import numpy as np
 import torch
-from torch.nn import functional as F
 from graphmer_se.core import native_bf16
 from graphmer_se.model.encoder import Encoder, encoder_config
 from graphmer_se.model.objectives import masked_loss

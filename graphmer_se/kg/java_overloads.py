@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BOXES', 'UNBOXED', 'WIDER', 'NO', 'STRICT', 'LOOSE', 'MAYBE', 'Function', 'fits', 'reference_fits', 'function_fits',
-           'parameters_for', 'choose', 'most_specific', 'unify', 'settled', 'mentions']
+           'parameters_for', 'right_number', 'choose', 'most_specific', 'unify', 'settled', 'mentions']
 
 # %% ../../nbs/02b_java_overloads.ipynb #b31e0bd0
 from typing import NamedTuple
@@ -72,11 +72,14 @@ def parameters_for(m:JavaMethod, by:dict, n:int, spread:bool)->list|None:
         found = [*types[:-1],*[last]*(n-len(types)+1)]
     return [substituted(t,by) for t in found] if found is not None and by else found
 
+def right_number(m:JavaMethod, n:int)->bool:
+    "Whether a method can be called with `n` arguments."
+    return len(m.types)==n or m.varargs and n>=len(m.types)-1
+
 def choose(world:World, candidates:list[tuple[JavaMethod,dict]], arguments:list)->list[tuple[JavaMethod,dict]]:
     "The methods that a call with arguments of these types may mean: one, several where a type is not known, none where nothing fits."
     if len(candidates)==1:              # whatever the types are, if the number is right
-        m = candidates[0][0]
-        return candidates if len(m.types)==len(arguments) or m.varargs and len(arguments)>=len(m.types)-1 else []
+        return candidates if right_number(candidates[0][0],len(arguments)) else []
     for spread in (False,True):
         met = [(c,p,[fits(world,t,a) for t,a in zip(p,arguments)]) for c in candidates if (p := parameters_for(*c,len(arguments),spread)) is not None]
         met = [x for x in met if NO not in x[2]]

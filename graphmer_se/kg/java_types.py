@@ -65,10 +65,10 @@ def substituted(t, by:dict):
 # %% ../../nbs/02b_java_types.ipynb #1ae774d3
 class Header:
     "What stands before the body of a class. `key`: (file, definition) in the repository; `declared`: in the library; a class that is not `known` is neither."
-    __slots__ = ('world','name','key','form','outer','static','declared','package','raw','subclasses','_variables','_parents','_supers','_fields','_methods','_named','_function')
+    __slots__ = ('world','name','key','form','outer','static','declared','package','raw','_variables','_parents','_supers','_fields','_methods','_named','_function')
     def __init__(self, world:'World', name:str, key:tuple|None=None, form:str='class', outer=None, static:bool=True, declared:Declared|None=None, package:str=''):
         self.world,self.name,self.key,self.form,self.outer,self.static,self.declared,self.package = world,name,key,form,outer,static,declared,package
-        self.raw,self.subclasses,self._named = Of(self),[],{}
+        self.raw,self._named = Of(self),{}
         self._variables = self._parents = self._supers = self._fields = self._methods = self._function = None
 
     def __repr__(self): return self.name
@@ -220,29 +220,6 @@ class Library:
 
     def java_lang(self, name:str)->JavaClass: return self.of_library('java.lang',name)
 
-    def library_type(self, c:JavaClass, raw:tuple|None, variables:tuple=()):
-        "A type in a declaration of the library; `variables` are those of a method."
-        if raw is None: return None
-        name,arguments,dimensions,*_ = raw
-        t = name if name in PRIMITIVES else next((v for v in (*variables,*c.variables,*(() if c.static else c.outer.variables)) if v.name==name),None)
-        if t is None: t = self.library_name(c.package,name)
-        if type(t) is JavaClass: t = Of(t,tuple(self.library_type(c,a,variables) for a in arguments)) if arguments else t.raw
-        for _ in range(dimensions if t is not None else 0): t = Array(t)
-        return t
-
-    def dissolve(self):
-        "Let go of every class: they hold each other, and a build collects no circles."
-        for c in (*self.classes.values(),*self.outside.values()):
-            for slot in Header.__slots__: setattr(c,slot,None)
-
-    def library_name(self, package:str, name:str)->JavaClass|None:
-        "A name in a package of the library: qualified, of the package, or of java.lang."
-        first,*rest = name.split('.')
-        if rest and first[:1].islower(): return self.qualified(0,name)
-        found = self.of_library(package,first) or self.java_lang(first)
-        for inner in rest: found = found and found.member(inner)
-        return found
-
 # %% ../../nbs/02b_java_types.ipynb #51ecdcc1
 class Names(Library):
     "The classes of one repository, and what the names of types mean in its files."
@@ -265,8 +242,6 @@ class Names(Library):
         holding = {(m,within) for m,within,_ in self.locals}
         self.scopes = [self.scopes_of(m,f,holding) for m,f in enumerate(self.facts)]
         self.imports = [self.imports_of(f) for f in self.facts]
-        for c in self.classes.values():
-            for p in c.parents: p.cls.subclasses.append(c)
 
     def scopes_of(self, m:int, f:JavaFacts, holding:set)->list[int]:
         "For each definition the nearest one around it that may name types of its own: a class, or a method with type parameters or local classes."
@@ -368,6 +343,29 @@ class World(Scopes):
             if c is None: return self.unknown(f'{found.name}.{inner}') if type(found) is JavaClass and found.key is None and not found.known else None
             found = c
         return found
+
+    def library_type(self, c:JavaClass, raw:tuple|None, variables:tuple=()):
+        "A type in a declaration of the library; `variables` are those of a method."
+        if raw is None: return None
+        name,arguments,dimensions,*_ = raw
+        t = name if name in PRIMITIVES else next((v for v in (*variables,*c.variables,*(() if c.static else c.outer.variables)) if v.name==name),None)
+        if t is None: t = self.library_name(c.package,name)
+        if type(t) is JavaClass: t = Of(t,tuple(self.library_type(c,a,variables) for a in arguments)) if arguments else t.raw
+        for _ in range(dimensions if t is not None else 0): t = Array(t)
+        return t
+
+    def library_name(self, package:str, name:str)->JavaClass|None:
+        "A name in a package of the library: qualified, of the package, or of java.lang."
+        first,*rest = name.split('.')
+        if rest and first[:1].islower(): return self.qualified(0,name)
+        found = self.of_library(package,first) or self.java_lang(first)
+        for inner in rest: found = found and found.member(inner)
+        return found
+
+    def dissolve(self):
+        "Let go of every class: they hold each other, and a build collects no circles."
+        for c in (*self.classes.values(),*self.outside.values()):
+            for slot in Header.__slots__: setattr(c,slot,None)
 
 # %% ../../nbs/02b_java_types.ipynb #d48605b9
 def inner_class(world:World, c:JavaClass, name:str)->JavaClass|None:

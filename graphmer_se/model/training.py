@@ -60,6 +60,11 @@ class TrainConfig:
         if self.warmup>self.steps: raise GraphmerError(f'warmup {self.warmup} > steps {self.steps}', 'shorten the warm-up or train longer')
         if self.precision not in ('bf16','fp32'): raise GraphmerError(f'precision = {self.precision!r}', 'choose bf16 or fp32')
 
+    @property
+    def weights(self)->dict:
+        "What each loss counts."
+        return dict(mlm=1.,mnm=self.mnm_weight,symbol=self.symbol_weight)
+
 def chosen_precision(precision:str)->str:
     "`auto` is bf16 where the processor has it and fp32 elsewhere; a named precision is itself."
     return ('bf16' if native_bf16() else 'fp32') if precision=='auto' else precision
@@ -133,12 +138,12 @@ def make_optimizer(model:Encoder, c:TrainConfig)->torch.optim.AdamW:
 
 def backward(model:Encoder, batch:Batch, symbols:SymbolBatch|None, c:TrainConfig, rows:int)->dict[str,float]:
     "Gradients of one step, `rows` rows at a time; the losses of the whole batch. The order of the sums is all that `rows` changes."
-    weights,found = dict(mlm=1.,mnm=c.mnm_weight,symbol=c.symbol_weight),{}
+    found = {}
     for start in range(0,len(batch.ids),rows):
         part,asked = rows_of(batch,symbols,start,start+rows)
         with autocast(c.precision): losses_here = losses(model,part,asked)
         share = {'symbol':len(asked.target)/len(symbols.target) if asked is not None else 0.}|{k:float((getattr(part,k)>=0).sum()/max(1,(getattr(batch,k)>=0).sum())) for k in ('mlm','mnm')}
-        total = sum(weights[k]*share[k]*v for k,v in losses_here.items())
+        total = sum(c.weights[k]*share[k]*v for k,v in losses_here.items())
         if losses_here: total.backward()
         for k,v in losses_here.items(): found[k] = found.get(k,0.)+share[k]*v.item()
     return found
@@ -190,7 +195,7 @@ def train_steps(
         parts,at_once = backward_in_memory(model,optimizer,batch,symbols,c,at_once or rows)
         for name,value in parts.items():
             if not math.isfinite(value): raise GraphmerError(f'{name} loss is {value} at step {step+1}', 'lower lr or use precision fp32; the last checkpoint is intact')
-        total = sum(dict(mlm=1.,mnm=c.mnm_weight,symbol=c.symbol_weight)[name]*value for name,value in parts.items())
+        total = sum(c.weights[name]*value for name,value in parts.items())
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(),c.clip)
         optimizer.step()
         state.step,state.cursor = step+1,cursor

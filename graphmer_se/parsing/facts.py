@@ -4,15 +4,18 @@
 
 # %% auto #0
 __all__ = ['LANGUAGES', 'MAX_FILE_BYTES', 'PRUNED_FOLDERS', 'OUTPUT_FOLDERS', 'MOST_SECONDS', 'Definition', 'FileFacts',
-           'line_starts', 'SourceFile', 'Skipped', 'source_files', 'read_source', 'TooSlow', 'Clock', 'parse']
+           'line_starts', 'kinds_of', 'reader_table', 'broken_places', 'SourceFile', 'Skipped', 'source_files',
+           'read_source', 'TooSlow', 'Clock', 'Reading', 'deep_recursion', 'parse']
 
 # %% ../../nbs/00_parsing.ipynb #8b8b61ab
-import os, time
+import os, sys, time
+from contextlib import contextmanager
 from importlib import import_module
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
+from tree_sitter import Language, Node
 from ..core import GraphmerError
 
 # %% ../../nbs/00_parsing.ipynb #686dfb6b
@@ -47,6 +50,30 @@ class FileFacts:
 def line_starts(data:bytes)->bytes:
     "The offsets behind every line break, as bytes."
     return (np.flatnonzero(np.frombuffer(data,np.uint8)==10)+1).astype('<i4').tobytes()
+
+# %% ../../nbs/00_parsing.ipynb #ea93301b
+def kinds_of(language:Language, *names:str)->frozenset:
+    "The numbers of some kinds of nodes of a grammar."
+    return frozenset(i for i in range(language.node_kind_count) if language.node_kind_is_named(i) and language.node_kind_for_id(i) in names)
+
+def reader_table(language:Language, default)->tuple[list,object]:
+    "A table of readers by kind, all of them `default` at first, and the decorator that registers the reader of some kinds."
+    readers = [default]*(1<<16)      # an ERROR node has the last number
+    def reader(*names:str):
+        def register(function):
+            for i in kinds_of(language,*names): readers[i] = function
+            return function
+        return register
+    return readers,reader
+
+def broken_places(root:Node)->list[tuple]:
+    "Where a file does not parse: what tree-sitter had to skip or to invent."
+    found,pending = [],[root]
+    while pending:
+        node = pending.pop()
+        if node.type=='ERROR' or node.is_missing: found.append((node.start_byte,node.end_byte))
+        elif node.has_error: pending += node.children
+    return sorted(found)
 
 # %% ../../nbs/00_parsing.ipynb #910a23ac
 LANGUAGES = {'.py':'python','.java':'java'}
@@ -121,8 +148,27 @@ class Clock:
     def check(self):
         if time.monotonic()>self.end: raise TooSlow(f'more than {self.seconds:g} s to read')
 
+class Reading:
+    "The state of reading one file: the source, the facts so far, the time that is left."
+    def __init__(self, data:bytes, facts:FileFacts, clock:Clock|None):
+        self.data,self.facts,self.clock = data,facts,clock or Clock()
+        self.source = data.decode('ascii') if data.isascii() else None       # then a byte offset is a string offset
+
+    def text(self, node:Node)->str:
+        "The source of a node."
+        if self.source is not None: return self.source[node.start_byte:node.end_byte]
+        return self.data[node.start_byte:node.end_byte].decode('utf-8','replace')
+
+@contextmanager
+def deep_recursion():
+    "Room for deep nesting: frames of pure Python cost heap, not the C stack."
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit,50_000))
+    try: yield
+    finally: sys.setrecursionlimit(limit)
+
 def parse(data:bytes, language:str, seconds:float=MOST_SECONDS)->FileFacts:
     "The facts of one file, or `TooSlow`. Broken code is no error: what stands before and after the break is kept."
     if language not in LANGUAGES.values(): raise GraphmerError(f'no parser for language {language!r}', f'languages: {sorted(set(LANGUAGES.values()))}')
     room = import_module(f'graphmer_se.parsing.{language}')   # one room per language, called like it
-    return getattr(room,f'parse_{language}')(data,Clock(seconds))
+    with deep_recursion(): return getattr(room,f'parse_{language}')(data,Clock(seconds))

@@ -4,20 +4,21 @@
 
 # %% auto #0
 __all__ = ['JAVA', 'FIELDS', 'F_ALTERNATIVE', 'F_ARGUMENTS', 'F_ARRAY', 'F_BODY', 'F_CONDITION', 'F_CONSEQUENCE', 'F_CONSTRUCTOR',
-           'F_DIMENSIONS', 'F_ELEMENT', 'F_FIELD', 'F_INDEX', 'F_INIT', 'F_LEFT', 'F_NAME', 'F_OBJECT', 'F_OPERAND',
-           'F_OPERATOR', 'F_PARAMETERS', 'F_PATTERN', 'F_RESOURCES', 'F_RIGHT', 'F_SUPERCLASS', 'F_INTERFACES',
-           'F_TYPE', 'F_TYPE_PARAMETERS', 'F_UPDATE', 'F_VALUE', 'COMMENT', 'IDENTIFIER', 'ANNOTATION', 'ARRAY_TYPE',
-           'GENERIC_TYPE', 'SCOPED_TYPE', 'WILDCARD', 'ANNOTATED', 'TYPE_ARGUMENTS', 'SUPER', 'NAME', 'READERS',
-           'LITERALS', 'INVOCATION', 'ANONYMOUS', 'BINARY', 'JavaDefinition', 'JavaFacts', 'kinds', 'JavaWalk',
-           'without_comments', 'type_of', 'scoped_type', 'dotted', 'arrayed', 'inside', 'together', 'reader', 'read',
-           'arguments_of', 'named_type', 'formal_parameters', 'bound_by', 'declarators', 'resource', 'catch']
+           'F_DIMENSIONS', 'F_ELEMENT', 'F_FIELD', 'F_INDEX', 'F_LEFT', 'F_NAME', 'F_OBJECT', 'F_OPERAND', 'F_OPERATOR',
+           'F_PARAMETERS', 'F_PATTERN', 'F_RIGHT', 'F_SUPERCLASS', 'F_INTERFACES', 'F_TYPE', 'F_TYPE_PARAMETERS',
+           'F_VALUE', 'kinds', 'COMMENT', 'IDENTIFIER', 'ANNOTATION', 'ARRAY_TYPE', 'GENERIC_TYPE', 'SCOPED_TYPE',
+           'WILDCARD', 'ANNOTATED', 'TYPE_ARGUMENTS', 'SUPER', 'NAME', 'READERS', 'reader', 'LITERALS', 'INVOCATION',
+           'ANONYMOUS', 'BINARY', 'JavaDefinition', 'JavaFacts', 'JavaWalk', 'without_comments', 'type_of',
+           'scoped_type', 'dotted', 'arrayed', 'inside', 'together', 'read', 'arguments_of', 'named_type',
+           'formal_parameters', 'bound_by', 'declarators', 'resource', 'catch']
 
 # %% ../../nbs/00b_java_bodies.ipynb #37b32e68
 import re
 from dataclasses import dataclass, field
+from functools import partial
 import tree_sitter_java
 from tree_sitter import Language, Node
-from .facts import Clock, Definition, FileFacts
+from .facts import Clock, Definition, FileFacts, Reading, kinds_of, reader_table
 
 # %% ../../nbs/00b_java_bodies.ipynb #20c85686
 @dataclass(slots=True)
@@ -44,28 +45,19 @@ class JavaFacts(FileFacts):
 
 # %% ../../nbs/00b_java_bodies.ipynb #3ef96137
 JAVA = Language(tree_sitter_java.language())
-FIELDS = '''alternative arguments array body condition consequence constructor dimensions element field index init left name object operand operator
-parameters pattern resources right superclass interfaces type type_parameters update value'''.split()
-(F_ALTERNATIVE,F_ARGUMENTS,F_ARRAY,F_BODY,F_CONDITION,F_CONSEQUENCE,F_CONSTRUCTOR,F_DIMENSIONS,F_ELEMENT,F_FIELD,F_INDEX,F_INIT,F_LEFT,F_NAME,F_OBJECT,F_OPERAND,
- F_OPERATOR,F_PARAMETERS,F_PATTERN,F_RESOURCES,F_RIGHT,F_SUPERCLASS,F_INTERFACES,F_TYPE,F_TYPE_PARAMETERS,F_UPDATE,F_VALUE) = (JAVA.field_id_for_name(f) for f in FIELDS)
+FIELDS = '''alternative arguments array body condition consequence constructor dimensions element field index left name object operand operator
+parameters pattern right superclass interfaces type type_parameters value'''.split()
+(F_ALTERNATIVE,F_ARGUMENTS,F_ARRAY,F_BODY,F_CONDITION,F_CONSEQUENCE,F_CONSTRUCTOR,F_DIMENSIONS,F_ELEMENT,F_FIELD,F_INDEX,F_LEFT,F_NAME,F_OBJECT,F_OPERAND,
+ F_OPERATOR,F_PARAMETERS,F_PATTERN,F_RIGHT,F_SUPERCLASS,F_INTERFACES,F_TYPE,F_TYPE_PARAMETERS,F_VALUE) = (JAVA.field_id_for_name(f) for f in FIELDS)
 
-def kinds(*names:str)->frozenset:
-    "The numbers of some kinds of nodes."
-    return frozenset(i for i in range(JAVA.node_kind_count) if JAVA.node_kind_is_named(i) and JAVA.node_kind_for_id(i) in names)
-
+kinds = partial(kinds_of,JAVA)
 COMMENT,IDENTIFIER,ANNOTATION = kinds('line_comment','block_comment'),kinds('identifier'),kinds('annotation','marker_annotation')
 
-class JavaWalk:
-    "The state of one reading: the source, the facts so far, the class and the definition that we stand in."
+class JavaWalk(Reading):
+    "And for Java: the class and the definition that we stand in."
     def __init__(self, data:bytes, facts:JavaFacts, clock:Clock|None=None):
-        self.data,self.facts,self.clock,self.counts = data,facts,clock or Clock(),{}
-        self.source = data.decode('ascii') if data.isascii() else None
-        self.owner = self.within = -1
-
-    def text(self, node:Node)->str:
-        "The source of a node."
-        if self.source is not None: return self.source[node.start_byte:node.end_byte]
-        return self.data[node.start_byte:node.end_byte].decode('utf-8','replace')
+        super().__init__(data,facts,clock)
+        self.counts,self.owner,self.within = {},-1,-1
 
 def without_comments(node:Node)->list[Node]: return [c for c in node.named_children if c.kind_id not in COMMENT]
 
@@ -123,14 +115,7 @@ def together(w:JavaWalk, nodes)->tuple|None:
     parts = [p for n in nodes if (p := READERS[n.kind_id](w,n)) is not None]
     return parts[0] if len(parts)==1 else ('all',tuple(parts)) if parts else None
 
-READERS = [inside]*(1<<16)     # an ERROR node has the last number
-
-def reader(*names:str):
-    "Register the reader of some kinds of nodes."
-    def register(function):
-        for i in kinds(*names): READERS[i] = function
-        return function
-    return register
+READERS,reader = reader_table(JAVA,inside)
 
 def read(w:JavaWalk, node:Node|None)->tuple|None: return READERS[node.kind_id](w,node) if node is not None else None
 

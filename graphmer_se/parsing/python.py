@@ -9,7 +9,6 @@ __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINAL
            'function_scope', 'parameters', 'parse_python', 'variables']
 
 # %% ../../nbs/00a_python.ipynb #c9b39cfc
-import sys
 from tree_sitter import Node
 from ..core import sha256_bytes
 from .facts import Clock, line_starts
@@ -462,13 +461,9 @@ def parse_python(data:bytes, clock:Clock|None=None)->PythonFacts:
     "The facts of one Python file. Places are bytes into `data`; code that does not parse is listed in `errors`, the rest is kept."
     w = Walk(data, PythonFacts('python', sha256_bytes(data), len(data), data.count(b'\n')+1, line_starts(data)), clock)
     tree,w.facts.errors = parsed(data)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 50_000))   # pure Python frames: deep nesting costs heap, not the C stack
-    try:
-        open_frame(w,'module',-1,'')
-        w.depth = -1
-        block(w,tree)
-    finally: sys.setrecursionlimit(limit)
+    open_frame(w,'module',-1,'')
+    w.depth = -1
+    block(w,tree)
     w.facts.doc = docstring(w,tree)[:400]
     close_frames(w)
     variables(w)

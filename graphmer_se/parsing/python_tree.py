@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['PYTHON', 'FIELDS', 'F_ALIAS', 'F_ALTERNATIVE', 'F_ARGUMENTS', 'F_ATTRIBUTE', 'F_BODY', 'F_CONDITION', 'F_CONSEQUENCE',
            'F_DEFINITION', 'F_FUNCTION', 'F_KEY', 'F_LEFT', 'F_MODULE', 'F_NAME', 'F_OBJECT', 'F_OPERATOR',
-           'F_PARAMETERS', 'F_RETURN', 'F_RIGHT', 'F_SUBJECT', 'F_SUPERCLASSES', 'F_TYPE', 'F_VALUE', 'ATTRIBUTE',
-           'BINARY', 'CALL_NODE', 'COMMENT', 'DICT_SPLAT', 'FOR_IN', 'IDENTIFIER', 'IF_CLAUSE', 'INTEGER',
+           'F_PARAMETERS', 'F_RETURN', 'F_RIGHT', 'F_SUBJECT', 'F_SUPERCLASSES', 'F_TYPE', 'F_VALUE', 'kinds',
+           'ATTRIBUTE', 'BINARY', 'CALL_NODE', 'COMMENT', 'DICT_SPLAT', 'FOR_IN', 'IDENTIFIER', 'IF_CLAUSE', 'INTEGER',
            'INTERPOLATION', 'KEYWORD', 'LIST_SPLAT', 'PAIR', 'SLICE', 'STRING', 'SUBSCRIPT', 'SEQUENCE', 'SPLAT',
-           'PASSED_ON', 'SHARED', 'MARGIN', 'MOST_REPAIRS', 'kinds', 'without_comments', 'parsed', 'broken_places',
-           'definition_starts']
+           'PASSED_ON', 'SHARED', 'MARGIN', 'MOST_REPAIRS', 'without_comments', 'parsed', 'definition_starts']
 
 # %% ../../nbs/00a_python_tree.ipynb #1598c640
 import re
+from functools import partial
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser
+from .facts import broken_places, kinds_of
 
 # %% ../../nbs/00a_python_tree.ipynb #319ca5a2
 PYTHON = Language(tree_sitter_python.language())
@@ -23,9 +24,7 @@ right subject superclasses type value'''.split()
 (F_ALIAS,F_ALTERNATIVE,F_ARGUMENTS,F_ATTRIBUTE,F_BODY,F_CONDITION,F_CONSEQUENCE,F_DEFINITION,F_FUNCTION,F_KEY,F_LEFT,F_MODULE,F_NAME,F_OBJECT,F_OPERATOR,
  F_PARAMETERS,F_RETURN,F_RIGHT,F_SUBJECT,F_SUPERCLASSES,F_TYPE,F_VALUE) = (PYTHON.field_id_for_name(f) for f in FIELDS)
 
-def kinds(*names:str)->frozenset:
-    "The numbers of some kinds of nodes."
-    return frozenset(i for i in range(PYTHON.node_kind_count) if PYTHON.node_kind_is_named(i) and PYTHON.node_kind_for_id(i) in names)
+kinds = partial(kinds_of,PYTHON)
 
 (ATTRIBUTE,BINARY,CALL_NODE,COMMENT,DICT_SPLAT,FOR_IN,IDENTIFIER,IF_CLAUSE,INTEGER,INTERPOLATION,KEYWORD,LIST_SPLAT,PAIR,SLICE,STRING,SUBSCRIPT) = (kinds(k) for k in
     '''attribute binary_operator call comment dictionary_splat for_in_clause identifier if_clause integer interpolation keyword_argument list_splat pair slice string
@@ -52,15 +51,6 @@ def parsed(data:bytes)->tuple[Node,list[tuple]]:
         data = data[:begin]+re.sub(rb'[^\n]',b' ',data[begin:lost])+data[lost:]
         tree = Parser(PYTHON).parse(data).root_node
     return tree,sorted({*broken_places(tree),*blanked})
-
-def broken_places(root:Node)->list[tuple]:
-    "Where the file does not parse: what tree-sitter had to skip or to invent."
-    found,pending = [],[root]
-    while pending:
-        node = pending.pop()
-        if node.type=='ERROR' or node.is_missing: found.append((node.start_byte,node.end_byte))
-        elif node.has_error: pending += node.children
-    return sorted(found)
 
 def definition_starts(tree:Node)->set[int]:
     "Where the definitions at the margin start."

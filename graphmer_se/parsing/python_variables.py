@@ -12,8 +12,7 @@ __all__ = ['LOAD', 'STORE', 'CALL', 'GET', 'SET', 'EACH', 'ENTER', 'SUPER', 'IMP
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import NamedTuple
-from tree_sitter import Node
-from .facts import Clock, Definition, FileFacts
+from .facts import Clock, Definition, FileFacts, Reading
 
 # %% ../../nbs/00a_python_variables.ipynb #6d75e875
 LOAD,STORE,CALL,GET,SET,EACH,ENTER,SUPER,IMPLICIT,NARROW = range(10)   # what happens to what a variable holds
@@ -133,21 +132,15 @@ class Frame:
         self.result = self.yields = self.first = 0
         self.first_name,self.owner,self.parameters,self.passes,self.handed = '',-1,{},set(),set()   # parameters: variable -> position
 
-class Walk:
-    "The state of one reading: the source, the facts so far, the scope we stand in, and whether this line can be reached."
+class Walk(Reading):
+    "And for Python: the scope we stand in, and whether this line can be reached."
     def __init__(self, data:bytes, facts:PythonFacts, clock:Clock|None=None):
-        self.data,self.facts,self.clock = data,facts,clock or Clock()
-        self.source = data.decode('ascii') if data.isascii() else None
+        super().__init__(data,facts,clock)
         self.new = count(1).__next__
         self.frame,self.frames,self.depth,self.dead,self.quoted = None,[],0,False,False
         self.copies,self.uses,self.seeds,self.sites = facts.copies,facts.uses,facts.seeds,facts.sites
         self.constants,self.constant_variables,self.attributes,self.displays = {},set(),{},{}
         self.qualnames,self.scope_names = {},[]
-
-    def text(self, node:Node)->str:
-        "The source of a node."
-        if self.source is not None: return self.source[node.start_byte:node.end_byte]
-        return self.data[node.start_byte:node.end_byte].decode('utf-8','replace')
 
     def copy(self, source:int, target:int):
         "Whatever `source` holds, `target` holds."
