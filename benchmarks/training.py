@@ -1,6 +1,6 @@
 """How fast a training step is, beside Hugging Face's BERT of the same size and beside the matrix products that it consists of.
 
-    python benchmarks/training.py [--size small] [--length 512 1024] [--tokens 4096] [--repeats 5] [--threads 1] [--json]
+    python benchmarks/training.py [--size small] [--length 512 1024] [--tokens 4096] [--repeats 5] [--threads 1] [--source FOLDER] [--json]
 
 A step is forward, backward and optimizer over the same number of tokens, all of them real, a share of them hidden. Every contender takes its turn in every round, so that a machine that
 slows down slows all of them; the median of the rounds is printed. Contenders:
@@ -10,15 +10,24 @@ slows down slows all of them; the median of the rounds is printed. Contenders:
 - hf-best: the same model with bf16 autocast, scaled-dot-product attention, no dropout, fused AdamW;
 - ceiling: the step's matrix products alone (three times those of the forward pass), in bf16.
 
+Two more figures: what packing buys (chains of 128 roots with a quarter of their seven leaf slots filled, packed, beside the fixed grid of 128 x 8 slots that GraphMERT uses: useful
+tokens a second), and how much faster than the trainer one thread makes batches, from the code in `--source` (this package when left out).
+
 Needs `transformers` (pip install transformers), which nothing else here does.
 """
 import argparse, json, os, statistics, sys, time
+from pathlib import Path
 import numpy as np
 import torch
-from graphmer_se.core import native_bf16
+from graphmer_se.core import native_bf16, root
+from graphmer_se.kg.build import Repository, build
+from graphmer_se.model.batches import Cursor, MaskConfig
+from graphmer_se.model.chains import build_chains
 from graphmer_se.model.encoder import Encoder, encoder_config
 from graphmer_se.model.objectives import masked_loss
-from graphmer_se.model.training import TrainConfig, autocast, make_optimizer
+from graphmer_se.model.symbols import candidates_of
+from graphmer_se.model.tokens import train_tokenizer
+from graphmer_se.model.training import Reader, TrainConfig, autocast, make_optimizer
 
 VOCABULARY,HIDDEN_SHARE = 8192,.15
 
@@ -35,6 +44,29 @@ def batch_of(rows:int, length:int, leaf_share:float=.25)->dict:
     found['ids'] = torch.from_numpy(rng.integers(0,VOCABULARY,(rows,length)))
     hidden = torch.from_numpy(rng.random((rows,length))<HIDDEN_SHARE)
     return found|dict(labels=torch.where(hidden,found['ids'],-100))
+
+def gridded(chains:int, packed:bool)->dict:
+    "Chains of 128 roots with 224 leaf tokens: three to a row of 1,056, or each on a grid of 1,024 slots."
+    one = batch_of(1,352,leaf_share=224/352)
+    many,width = (chains//3,1056) if packed else (chains,1024)
+    found = {k:torch.zeros(many,width,dtype=torch.long) for k in one}|dict(labels=torch.full((many,width),-100))
+    for i in range(chains):
+        row,start = (i//3,i%3*352) if packed else (i,0)
+        for k in one: found[k][row,start:start+352] = one[k][0]
+        found['chain'][row,start:start+352] = i%3+1
+    return found
+
+def pipeline(source:Path|None, seconds:float=5.)->float:
+    "Tokens a second of ready batches, candidates included, from one thread."
+    source = source or root()/'graphmer_se'
+    kg = build([Repository('source','0','unknown',source)])
+    tokenizer = train_tokenizer([p.read_text(errors='replace') for p in sorted(source.rglob('*.py'))],VOCABULARY)
+    chains = build_chains(kg,tokenizer,lambda repository,file: (source/file).read_bytes())
+    reader,cursor,tokens,began,step = Reader(chains,np.arange(len(chains)),candidates_of(kg),TrainConfig(length=512),MaskConfig()),Cursor(),0,time.perf_counter(),0
+    while time.perf_counter()-began<seconds:
+        reading = reader(step,cursor)
+        tokens,cursor,step = tokens+int((reading.batch.chain>0).sum()),reading.cursor,step+1
+    return tokens/(time.perf_counter()-began)
 
 def ours(size:str, batch:dict, precision:str):
     model = Encoder(encoder_config(size,vocabulary=VOCABULARY)).train()
@@ -89,7 +121,7 @@ def measured(steps:dict, repeats:int)->dict:
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--size',default='small'); p.add_argument('--length',nargs='+',type=int,default=[512,1024]); p.add_argument('--tokens',type=int,default=4096)
-    p.add_argument('--repeats',type=int,default=5); p.add_argument('--threads',type=int,default=1); p.add_argument('--json',action='store_true')
+    p.add_argument('--repeats',type=int,default=5); p.add_argument('--threads',type=int,default=1); p.add_argument('--source',type=Path); p.add_argument('--json',action='store_true')
     args = p.parse_args()
     torch.set_num_threads(args.threads)
     precision,found = 'bf16' if native_bf16() else 'fp32',{}
@@ -100,10 +132,14 @@ def main():
                      ceiling=ceiling(args.size,batch,precision))
         times,tokens = measured(steps,args.repeats),batch['ids'].numel()
         found[length] = {n:dict(t,tokens_per_second=tokens/t['wall'],ours_is=t['wall']/times['ours']['wall']) for n,t in times.items()}
-    if args.json: return print(json.dumps(dict(size=args.size,precision=precision,threads=args.threads,lengths=found),indent=1))
+    grids = measured({n:ours(args.size,gridded(12,n=='packed'),precision) for n in ('packed','grid')},args.repeats)
+    made = pipeline(args.source)
+    more = dict(packed_over_grid=grids['grid']['wall']/grids['packed']['wall'],pipeline_tokens_per_second=made,pipeline_over_trainer=made/found[args.length[0]]['ours']['tokens_per_second'])
+    if args.json: return print(json.dumps(dict(size=args.size,precision=precision,threads=args.threads,lengths=found,**more),indent=1))
     print(f'{args.size}, {precision}, {args.threads} thread(s), {os.cpu_count()} cores')
     for length,rows in found.items():
         print(f'length {length}')
         for n,r in rows.items(): print(f'  {n:11} {r["tokens_per_second"]:8,.0f} tokens/s, {r["cpu"]:6.2f} CPU s a step; ours is {r["ours_is"]:.2f} x')
+    print(f'packed: {more["packed_over_grid"]:.2f} x the useful tokens of the fixed grid\nbatches: {made:,.0f} tokens/s from one thread, {more["pipeline_over_trainer"]:.0f} x what the trainer needs')
 
 if __name__=='__main__': main()

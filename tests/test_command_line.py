@@ -6,23 +6,27 @@ from graphmer_se.cli import main
 from graphmer_se.kg.build import alone
 from graphmer_se.kg.store import data_hash, load
 
-def test_misuse_lists_what_is_valid(tmp_path):
+def test_misuse_lists_what_is_valid(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('GRAPHMER_HOME', str(tmp_path/'home'))
     for args, words in ((['run', '/nowhere'], ['no such folder', '/nowhere']), (['run', tmp_path], ['no source files', str(tmp_path)]),
                         (['run', tmp_path, '--profile', 'gpuu'], ["unknown profile 'gpuu'", 'smoke', 'cpu']),
                         (['run', tmp_path, '--set', 'stepz=1'], ["unknown key 'stepz'", 'steps']), (['run', tmp_path, '--set', 'size=huge'], ["'huge'", 'small']),
+                        (['train', tmp_path, '--profile', 'tpu'], ['device tpu', 'torch_xla']), (['doctor', '--tpu'], ['torch_xla is not installed']),
                         (['trian'], ['commands:', 'verify']), (['corpus', 'fetch', 'nosuch'], ['unknown corpus', 'starter']),
                         (['verify', 'nosuch'], ["no run 'nosuch'", 'runs list']), (['kg', 'stats', tmp_path], ['manifest.json'])):
-        done = graphmer(*args, home=tmp_path/'home', check=False)
-        assert done.returncode==2, (args, done)
-        assert all(w in done.stderr for w in words), (args, done.stderr)
-        assert 'Traceback' not in done.stderr
+        assert main([*map(str, args)])==2, args
+        said = capsys.readouterr().err
+        assert all(w in said for w in words), (args, said)
+    done = graphmer('run', '/nowhere', home=tmp_path/'home', check=False)       # and as a user calls it
+    assert done.returncode==2 and 'Traceback' not in done.stderr
 
 def test_help_everywhere(capsys):
-    for args in ([], ['run'], ['corpus'], ['corpus', 'list'], ['corpus', 'fetch'], ['kg'], ['kg', 'build'], ['kg', 'check'], ['kg', 'stats'], ['kg', 'query'], ['verify'], ['report'], ['runs'], ['runs', 'list'], ['doctor']):
+    for args in ([], ['run'], ['corpus'], ['corpus', 'list'], ['corpus', 'fetch'], ['kg'], ['kg', 'build'], ['kg', 'check'], ['kg', 'stats'], ['kg', 'query'], ['verify'], ['report'], ['runs'], ['runs', 'list'], ['train'], ['doctor']):
         assert main([*args, '--help'])==0 and 'Usage' in capsys.readouterr().out
 
 def test_doctor_and_lists_speak_json(tmp_path):
-    assert json.loads(graphmer('doctor', '--json', home=tmp_path).stdout)['profile'] in ('cpu', 'smoke')
+    found = json.loads(graphmer('doctor', '--json', home=tmp_path).stdout)
+    assert found['profile'] in found['profiles'] and all(why.startswith(('fits: ', 'does not fit: ')) for why in found['profiles'].values())
     assert len(json.loads(graphmer('corpus', 'list', '--json', home=tmp_path).stdout)['starter'])>=10
     assert json.loads(graphmer('runs', 'list', '--json', home=tmp_path).stdout)==[]
 

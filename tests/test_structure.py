@@ -62,6 +62,15 @@ def test_run_notebooks_are_linear_and_take_literals(path):
         ast.literal_eval(node.value)
     for cell in cells: assert not any(isinstance(n, (ast.FunctionDef, ast.ClassDef)) for n in ast.walk(ast.parse(cell.source)))
 
+def test_notebooks_take_exactly_the_keys_of_a_profile():
+    "Every key reaches a notebook, no notebook takes another, and the defaults say the same."
+    import papermill
+    from graphmer_se.model.profiles import defaults
+    declared, known = {}, defaults()
+    for path in sorted((ROOT/'nbs'/'run').glob('*.ipynb')): declared |= {(path.stem, k):ast.literal_eval(v['default']) for k, v in papermill.inspect_notebook(str(path)).items()}
+    assert {k for _, k in declared}-{'run', 'source'}==set(known)
+    assert {k for (_, k), value in declared.items() if k in known and value!=known[k]}==set()
+
 def test_no_registry_host_and_no_machine_path_is_named():
     pattern = r'pythonhosted\.org|deb\.debian\.org|registry\.npmjs|pypi\.org/simple|/work/(main|scratch)|/root/'
     found = subprocess.run(['git', 'grep', '-nIE', pattern, '--', ':!tests/test_structure.py'], cwd=ROOT, capture_output=True, text=True).stdout

@@ -4,20 +4,18 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SHINGLE', 'FIELDS', 'Split', 'split_files', 'draw_parts', 'load_split', 'shingles', 'repeated_files',
-           'units_of', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'choose_groups', 'hide', 'overlaps',
-           'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'training_batch', 'Candidates', 'SymbolBatch', 'card_rows',
-           'plain_chain', 'symbol_batch', 'rows_of']
+           'units_of', 'sample_units', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'choose_groups',
+           'hide', 'overlaps', 'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'Order', 'training_batch']
 
 # %% ../../nbs/04a_batches.ipynb #9f409b3e
 import bisect
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from ..core import GraphmerError, read_json, seed_for
-from ..kg.store import KnowledgeGraph
-from .chains import RELATIONS, ChainSet
+from .chains import ChainSet
 from .tokens import END, MASK, PAD
 
 # %% ../../nbs/04a_batches.ipynb #2906fb34
@@ -79,6 +77,11 @@ def units_of(chains:ChainSet, split:Split, part:str, without=frozenset())->np.nd
     keep = (split.parts[chains.unit_file]==part)&~np.isin(chains.unit_file,list(without))
     return np.flatnonzero(keep)
 
+def sample_units(units:np.ndarray, most:int, seed:int)->np.ndarray:
+    "At most `most` units, drawn with a seed and in order."
+    if len(units)<=most: return units
+    return np.sort(np.random.default_rng(seed_for(seed,'sample units')).choice(units,most,replace=False))
+
 # %% ../../nbs/04a_batches.ipynb #1dd033eb
 @dataclass(frozen=True)
 class MaskConfig:
@@ -89,12 +92,16 @@ class MaskConfig:
     mnm_rate:float = .3        # leaf groups that are masked
     evidence_rate:float = .5   # masked own facts whose evidence is hidden as well
     groups_most:int = 12       # leaf groups per chain
-    slots:tuple = (3,6)        # mask tokens of a masked group: drawn from this range, both ends included
+    slots_fewest:int = 3       # mask tokens of a masked group: drawn from this range, both ends included
+    slots_most:int = 6
+    whole_words:float = 1.     # chains whose identifiers are hidden whole; in the others single tokens are
 
     def __post_init__(self):
-        for name in ('span_p','leaves_share','mnm_rate','evidence_rate'):
+        for name in ('span_p','leaves_share','mnm_rate','evidence_rate','whole_words'):
             if not 0<=getattr(self,name)<=1: raise GraphmerError(f'{name} = {getattr(self,name)} is not a share in [0, 1]', 'choose a value between 0 and 1')
-        if self.slots[0]>self.slots[1] or self.slots[0]<1: raise GraphmerError(f'slots {self.slots} is no range', 'give (fewest, most) with 1 <= fewest <= most')
+        if not 1<=self.slots_fewest<=self.slots_most: raise GraphmerError(f'slots_fewest = {self.slots_fewest}, slots_most = {self.slots_most} is no range', 'give 1 <= slots_fewest <= slots_most')
+        for name in ('span_most','groups_most'):
+            if getattr(self,name)<1: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a whole number above 0 for {name}')
 
 def mask_words(word:np.ndarray, free:np.ndarray, rate:float, config:MaskConfig, rng)->np.ndarray:
     "Which tokens to mask: spans of whole words until `rate` of the `free` tokens is reached. `word` (n,) numbers the words from 0."
@@ -147,7 +154,8 @@ def assemble(
     secret = set()
     for l in sorted(masked):
         if l==ask or (chains.own[l] and rng.random()<config.evidence_rate): secret |= hide(chains, l, ids, names, opens, keep, hidden)
-    words = np.cumsum(opens)-opens[0] if len(opens) else opens
+    whole = config.whole_words==1 or rng.random()<config.whole_words
+    words = np.cumsum(opens)-opens[0] if whole and len(opens) else np.arange(len(opens))
     lost = mask_words(words, keep&~hidden, mlm_rate, config, rng)
     mlm = np.where(lost,ids,-100)
     ids[lost] = MASK
@@ -194,7 +202,7 @@ def attach(chains, ids, names, keep, invisible, mlm, shown, masked, config, rng,
         tail = int(chains.tail[l])
         answer = np.append(chains.name(tail),END)
         if l in masked:
-            length = int(rng.integers(config.slots[0],config.slots[1]+1))
+            length = int(rng.integers(config.slots_fewest,config.slots_most+1))
             tokens,label = np.full(length,MASK),np.full(length,-100)
             label[:min(length,len(answer))] = answer[:length]
         else: tokens,label = answer,np.full(len(answer),-100)
@@ -279,93 +287,26 @@ class Cursor(NamedTuple):
     epoch:int = 0
     position:int = 0
 
+class Order:
+    "The order in which the units of an epoch are read; the last epoch's is kept."
+    def __init__(self, units:np.ndarray, seed:int): self.units,self.seed,self.epoch,self.kept = units,seed,-1,units
+
+    def __call__(self, epoch:int)->np.ndarray:
+        if epoch!=self.epoch: self.epoch,self.kept = epoch,np.random.default_rng(seed_for(self.seed,'epoch',epoch)).permutation(self.units)
+        return self.kept
+
 def training_batch(
-    chains:ChainSet, units:np.ndarray, config:MaskConfig, mlm_rate:float,
-    rows:int, length:int, seed:int, step:int, cursor:Cursor,
+    chains:ChainSet, units:Order, config:MaskConfig, mlm_rate:float, rows:int, length:int, step:int, cursor:Cursor,
 )->tuple[Batch,Cursor]: # the batch, and where the next one starts
     "Fill rows with the next units of the epoch's order. A function of its arguments alone."
-    rng,packer = np.random.default_rng(seed_for(seed,'hide',step)),Packer(rows,length)
+    rng,packer = np.random.default_rng(seed_for(units.seed,'hide',step)),Packer(rows,length)
     epoch,position = cursor
-    order = np.random.default_rng(seed_for(seed,'epoch',epoch)).permutation(units)
+    order = units(epoch)
     while True:
         if position==len(order):
             epoch,position = epoch+1,0
-            order = np.random.default_rng(seed_for(seed,'epoch',epoch)).permutation(units)
-            if len(packer.placed)>=len(units): break
+            order = units(epoch)
+            if len(packer.placed)>=len(order): break
         if not packer.offer(assemble(chains,int(order[position]),config,mlm_rate,rng,length)): break
         position += 1
     return packer.batch(),Cursor(epoch,position)
-
-# %% ../../nbs/04a_batches.ipynb #15e09093
-class Candidates:
-    "Entities by repository and type, and the known facts, for drawing negatives."
-    def __init__(self, kg:KnowledgeGraph):
-        types,places = kg.entities.type.to_numpy(),kg.entities.repository.to_numpy()
-        self.key = list(zip(places,types))
-        self.alike = defaultdict(list)
-        for i,k in enumerate(self.key): self.alike[k].append(i)
-        self.alike = {k:np.array(v) for k,v in self.alike.items()}
-        index,number = {id:i for i,id in enumerate(kg.entities.id)},{name:i for i,name in enumerate(RELATIONS)}
-        self.known = defaultdict(set)
-        t = kg.triples[kg.triples.status!='unresolved']
-        for h,r,o in zip(t['head'],t.relation,t['tail']): self.known[index[h],number[r]].add(index[o])
-
-    def negatives(self, tail:int, rng, many:int=1)->list[int]:
-        "Entities of the tail's type and repository."
-        pool = self.alike[self.key[tail]]
-        return [int(x) for x in rng.choice(pool,many)] if len(pool)>1 else []
-
-@dataclass
-class SymbolBatch:
-    "Questions and candidates: `position` and `row` (questions,), `cards` packed rows of candidate cards."
-    row:np.ndarray
-    position:np.ndarray
-    target:np.ndarray     # (questions,) index into the candidates
-    ignore:np.ndarray     # bool (questions, candidates): also true, so no negative
-    entities:np.ndarray   # (candidates,)
-    cards:Batch
-    card_index:np.ndarray # (rows, length) candidate of each position, -1 for padding
-
-# %% ../../nbs/04a_batches.ipynb #161404a3
-def card_rows(chains:ChainSet, entities:np.ndarray, length:int)->tuple[Batch,np.ndarray]:
-    "The cards of some entities packed into rows, and which candidate each position belongs to."
-    made = [plain_chain(chains.card(int(e)).astype(np.int64)) for e in entities]
-    order = sorted(range(len(made)),key=lambda i: (-len(made[i]),i))
-    packer,seen = Packer(max(1,-(-sum(map(len,made))//length)+1),length),[]
-    for i in order:
-        if not packer.offer(made[i]): packer.used.append(0); packer.offer(made[i])
-        seen.append(i)
-    batch = packer.batch()
-    index = np.full(batch.ids.shape,-1,dtype=np.int64)
-    for (row,start,size),i in zip(batch.placed,seen): index[row,start:start+size] = i
-    return batch,index
-
-def plain_chain(ids:np.ndarray)->Chain:
-    "A chain of roots with nothing hidden."
-    n = len(ids)
-    zeros,nothing = np.zeros(n,np.int64),np.full(n,-100)
-    return Chain(ids,np.arange(n),zeros,zeros,zeros,zeros,nothing,nothing,[])
-
-def symbol_batch(chains:ChainSet, candidates:Candidates, batch:Batch, rng, most:int, length:int)->SymbolBatch|None:
-    "At most `most` questions of a batch with their candidates, or `None` when nothing was asked."
-    asked = batch.queries
-    if not asked: return None
-    if len(asked)>most: asked = [asked[i] for i in sorted(rng.choice(len(asked),most,replace=False))]
-    tails = [q.tail for _,q in asked]
-    entities = np.array(sorted({*tails,*(n for t in tails for n in candidates.negatives(t,rng))}))
-    place = {int(e):i for i,e in enumerate(entities)}
-    ignore = np.zeros((len(asked),len(entities)),bool)
-    for i,(_,q) in enumerate(asked):
-        for e in candidates.known[q.head,q.relation]:
-            if e in place and e!=q.tail: ignore[i,place[e]] = True
-    cards,index = card_rows(chains,entities,length)
-    return SymbolBatch(np.array([r for r,_ in asked],dtype=np.int64),np.array([q.position for _,q in asked],dtype=np.int64),np.array([place[t] for t in tails]),ignore,entities,cards,index)
-
-# %% ../../nbs/04a_batches.ipynb #1109e915
-def rows_of(batch:Batch, symbols:SymbolBatch|None, start:int, end:int)->tuple[Batch,SymbolBatch|None]:
-    "Rows [start, end) of a batch and the questions that stand in them; all candidates stay."
-    if start==0 and end>=len(batch.ids): return batch,symbols
-    part = Batch(**{f:getattr(batch,f)[start:end] for f in (*FIELDS,'chain')})
-    here = (symbols.row>=start)&(symbols.row<end) if symbols is not None else np.zeros(0,bool)
-    if not here.any(): return part,None
-    return part,replace(symbols,row=symbols.row[here]-start,position=symbols.position[here],target=symbols.target[here],ignore=symbols.ignore[here])

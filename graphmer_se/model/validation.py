@@ -6,7 +6,6 @@
 __all__ = ['autocast', 'fixed_questions', 'predict_masked', 'Answers', 'hidden_leaves', 'validate']
 
 # %% ../../nbs/05c_validation.ipynb #1faf2d0a
-from collections import Counter
 import numpy as np
 import torch
 from ..core import seed_for
@@ -17,7 +16,7 @@ from .objectives import to_tensors
 from .tokens import END
 
 # %% ../../nbs/05c_validation.ipynb #e455a18e
-def autocast(precision:str, device:str='cpu'): return torch.autocast(device, torch.bfloat16, enabled=precision=='bf16')
+def autocast(precision:str, device:str='cpu'): return torch.autocast(device, torch.float16 if precision=='fp16' else torch.bfloat16, enabled=precision!='fp32')
 
 def fixed_questions(chains:ChainSet, units:np.ndarray, seed:int, length:int, rate:float=.15)->tuple[list[Chain],list[Chain]]:
     "For each unit a chain with hidden words and no leaves, and, where it has any, one with hidden leaf groups."
@@ -33,14 +32,12 @@ def predict_masked(model:Encoder, questions:list[Chain], field:str, length:int, 
     "Nats and correctness of every hidden token, with the chain it stands in: arrays `nats`, `correct`, `chain`, `label`, `position`."
     was = model.training
     model.eval()
-    found = dict(nats=[],correct=[],chain=[],label=[],position=[])
+    found,device = dict(nats=[],correct=[],chain=[],label=[],position=[]),model.head_bias.device
     for batch,order in watch(pack(questions,length,rows)):
-        tensors = to_tensors(batch)
-        with autocast(precision):
-            states = model(tensors)
-            r,p = torch.nonzero(tensors[field]>=0,as_tuple=True)
-            if not len(r): continue
-            logits,label = model.logits(states[r,p]).float(),tensors[field][r,p]
+        labels = torch.from_numpy(getattr(batch,field))
+        r,p = torch.nonzero(labels>=0,as_tuple=True)
+        if not len(r): continue
+        with autocast(precision,device.type): logits,label = model.logits(model(to_tensors(batch,device))[r.to(device),p.to(device)]).float().cpu(),labels[r,p]
         place = np.full(batch.chain.shape,-1)
         offset = np.zeros(batch.chain.shape,np.int64)
         for (row,start,size),i in zip(batch.placed,order): place[row,start:start+size],offset[row,start:start+size] = i,np.arange(size)
@@ -55,14 +52,18 @@ def predict_masked(model:Encoder, questions:list[Chain], field:str, length:int, 
 class Answers:
     "The most frequent tokens of tails in some units: by relation and place, and by place alone."
     def __init__(self, chains:ChainSet, units:np.ndarray):
-        seen = Counter()
-        for u in units:
-            for l in chains.leaves(int(u)):
-                for slot,token in enumerate(np.append(chains.name(int(chains.tail[l])),END)):
-                    seen[int(chains.relation[l]),slot,int(token)] += 1
-                    seen[0,slot,int(token)] += 1
-        self.most = {}
-        for (relation,slot,token),_ in sorted(seen.items(),key=lambda x: (x[1],x[0])): self.most[relation,slot] = token
+        inside = np.zeros(len(chains)+1,np.int64)
+        inside[units] = 1
+        leaf = np.flatnonzero(np.repeat(inside[:-1],np.diff(chains.leaf_offsets)))
+        relation,tail = chains.relation[leaf].astype(np.int64),chains.tail[leaf]
+        start,size,self.most = chains.name_offsets[tail],chains.name_offsets[tail+1]-chains.name_offsets[tail],{}
+        for slot in range(int(size.max(initial=-1))+1):
+            there = size>=slot
+            ends = size[there]==slot
+            token = np.where(ends,END,chains.name_tokens[np.where(ends,0,start[there]+slot)]) if len(chains.name_tokens) else np.full(there.sum(),END)
+            for by in (relation[there],np.zeros(there.sum(),np.int64)):
+                pairs,counts = np.unique(by<<32|token,return_counts=True)
+                for p in pairs[np.argsort(counts,kind='stable')]: self.most[int(p)>>32,slot] = int(p)&0xffffffff     # the most frequent comes last
 
     def guess(self, relation:int, slot:int)->int: return self.most.get((relation,slot),-1)
 
