@@ -110,7 +110,7 @@ def print_summary(folder:Path):
     print(f'run     {folder}\nreport  {folder/"report.html"}')
     print(f'graph   {m["kg/triples"]:,} triples, {m["kg/triples_resolved"]:,} resolved inside their repository')
     if 'words/questions' in m: print('words   '+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy on unseen code)')
-    if 'edges/questions' in m: print('edges   '+', '.join(f'{x} {m[f"edges/{x}/mrr"]:.3f}' for x in ('encoder','co-occurrence kNN','frequency','name match'))+'   (MRR on unseen code)')
+    if 'edges/questions' in m: print('edges   '+', '.join(f'{x} {m[f"edges/{x}/mrr"]:.3f}' for x in ('fusion','fusion without encoder','encoder','co-occurrence kNN','frequency','name match') if f'edges/{x}/mrr' in m)+'   (MRR on unseen code)')
     if 'words/questions' not in m: print('nothing was held out: one file is too little to evaluate on')
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c

@@ -6,10 +6,10 @@
 __all__ = ['STORED', 'DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
            'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'tables_hash',
            'write_arrays', 'read_arrays', 'StepLog', 'taken', 'git_state', 'cpu_name', 'native_bf16', 'memory_bytes',
-           'peak_memory_bytes', 'environment_facts', 'progress']
+           'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
-import csv, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, warnings
+import csv, ctypes, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, warnings
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -196,6 +196,13 @@ def native_bf16()->bool:
     return bool(flags&{'avx512_bf16','amx_bf16'})
 
 def memory_bytes()->int: return os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
+
+def keep_memory()->bool:
+    """Let the allocator of glibc keep what is freed instead of returning it to the system: a training step frees and takes gigabytes, and every page of it
+    would be cleared again. Returns whether this system has such an allocator."""
+    try: set_option = ctypes.CDLL('libc.so.6').mallopt
+    except (OSError,AttributeError): return False
+    return all([set_option(option,value) for option,value in ((-4,0),(-1,2**31-1),(-2,64*2**20))])  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 def peak_memory_bytes()->int:
     "The most memory this process has held so far, in bytes."

@@ -30,4 +30,4 @@ if __name__=='__main__':
     if drift: sys.exit(1)
     step('README', sys.executable, 'tests/readme.py')
     step('notebooks', TOOLS/'nbdev-test', '--n-workers', '2', '--skip-file-glob', 'index.ipynb', '--skip-folder-re', '^(run|[_.])')
-    step('pytest', sys.executable, '-m', 'pytest')
+    step('pytest', sys.executable, '-m', 'pytest', '-n', '2', '--dist', 'loadfile')

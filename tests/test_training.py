@@ -38,7 +38,7 @@ def trained(folder, settings)->dict:
 OTHER = dict(steps=2, seed=7, rows=3, length=224, curriculum='0:96 2:256', lr=1e-3, warmup=2, schedule='triangle', weight_decay=.5, beta1=.5, beta2=.9, clip=.01, bias_lr=1., mlm_from=.5, mlm_to=.3,
              mnm_weight=.3, symbol_weight=.1, symbol_questions=4, temperature=.2, negatives='batch', negatives_each=3, antisymmetry_weight=.5, acyclicity_weight=.5, precision='bf16', validate_every=3,
              patience=1, checkpoint_every=1, span_p=.9, span_most=1, leaves_share=.2, mnm_rate=.8, evidence_rate=1., groups_most=2, slots_fewest=1, slots_most=3, whole_words=0.,
-             hidden=32, layers=1, heads=1, feed_forward=64, symbol=32, activation='swiglu', norm='layer', positions='alibi', most_positions=8, relation_bias='none', buckets=8, farthest=64, waves=3,
+             hidden=32, layers=1, heads=1, feed_forward=64, symbol=32, activation='swiglu', norm='rms', positions='alibi', most_positions=8, relation_bias='none', buckets=8, farthest=64, waves=3,
              hgat_rank=4, hgat_reach=1, hgat_dropout=0., keep='best', keep_every=2, samples=20, size='small')
 NEEDS = dict(most_positions=dict(positions='learned'), waves=dict(relation_bias='separable'), hgat_reach=dict(hgat_rank=4), hgat_dropout=dict(hgat_rank=4), patience=dict(lr=30., validate_every=1), keep=dict(lr=30., validate_every=1), keep_every=dict(checkpoint_every=1),
              antisymmetry_weight=dict(rows=8, symbol_questions=200), acyclicity_weight=dict(rows=8, symbol_questions=200), hidden=dict(heads=2))

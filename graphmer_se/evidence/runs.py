@@ -129,7 +129,7 @@ def list_runs()->list[dict]:
     return found
 
 # %% ../../nbs/09a_runs.ipynb #25567954
-REFERENCE_FILES = ('params.json','metrics.json','leakage.json','environment.json','metadata.json','verification.json','train.json','encode.json','metrics.csv',SUMS)
+REFERENCE_FILES = ('params.json','metrics.json','fusion.json','validation.csv','leakage.json','environment.json','metadata.json','verification.json','train.json','encode.json','metrics.csv',SUMS)
 
 def keep_reference(run, id:str)->Path:
     "Copy the small files of a finished, verified run to `runs/reference/<id>`; its sums are those of the whole run."
@@ -152,5 +152,6 @@ def reference_table()->Table:
         rows.append(f'| {label} | hidden words, accuracy ({m["words/questions"]:,}) | {value("words/encoder/accuracy")} | 5-gram {value("words/5-gram/accuracy")}, unigram {m["words/unigram/accuracy"]:.3f} |')
         rows.append(f'| | hidden words, bits per token | {m["words/encoder/bits_per_token"]:.2f} | 5-gram {m["words/5-gram/bits_per_token"]:.2f}, unigram {m["words/unigram/bits_per_token"]:.2f} |')
         rows.append(f'| | hidden edges, MRR ({m["edges/questions"]:,} among {m["edges/candidates_mean"]:,.0f}) | {value("edges/encoder/mrr")} | '+', '.join(f'{x} {m[f"edges/{x}/mrr"]:.3f}' for x in ('co-occurrence kNN','frequency','name match'))+f', random {m["edges/random/mrr"]:.3f} |')
+        if 'edges/fusion/mrr' in m: rows.append(f'| | the same, graph and encoder in a learned fusion | {value("edges/fusion/mrr")} | the fusion without the encoder {value("edges/fusion without encoder/mrr")} |')
         rows.append(f'| | hidden edges, Hits@10 | {m["edges/encoder/hits_at_10"]:.3f} | '+', '.join(f'{x} {m[f"edges/{x}/hits_at_10"]:.3f}' for x in ('co-occurrence kNN','frequency','name match'))+' |')
     return Table('\n'.join(rows))

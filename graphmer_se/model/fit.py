@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from accelerate import Accelerator
-from ..core import GraphmerError, StepLog, peak_memory_bytes, progress, read_arrays, taken, write_json
+from ..core import GraphmerError, StepLog, keep_memory, peak_memory_bytes, progress, read_arrays, taken, write_json
 from .batches import MaskConfig, load_split, sample_units, units_of
 from .chains import ChainSet
 from .encoder import SHAPE, Encoder, EncoderConfig, encoder_config, parameter_table
@@ -100,6 +100,7 @@ def prepare(
     team = Accelerator(cpu=fit.device=='cpu' or fit.device=='auto' and not torch.cuda.is_available())
     device = torch.device('cpu') if fit.device=='cpu' else team.device         # where torch_xla is installed, accelerate would take it
     torch.set_num_threads(fit.threads or max(1,os.cpu_count()//team.num_processes))
+    if device.type=='cpu': keep_memory()
     if config.precision=='fp32' and device.type=='cpu': faster_fp32()
     chains = ChainSet(**read_arrays(folder/'chains.safetensors',mapped=True))
     split,repeated = load_split(folder/'split.json')
