@@ -121,7 +121,7 @@ def relation_bars(m:dict)->str:
     f,axis = figure(7.6,3.2)
     methods = [(x,c) for x,c in zip(EDGE_METHODS,('#2563a8','#b4552d','#8a94a3','#c9a227','#9bc4a5','#3b8655')) if f'edges/{x}/mrr' in m]
     for i,(x,colour) in enumerate(methods): axis.bar(np.arange(len(relations))+(i-(len(methods)-1)/2)*.8/len(methods),[m[f'edges/{x}/{r}/mrr'] for r in relations],.76/len(methods),color=colour,label=x)
-    axis.set_xticks(range(len(relations)),[f'{r}\n({m[f"edges/questions/{r}"]})' for r in relations],fontsize=7.5); axis.set_ylabel('MRR',fontsize=8); axis.legend(fontsize=7,frameon=False,ncols=3); axis.grid(axis='x',visible=False)
+    axis.set_xticks(range(len(relations)),[f'{r}\n({m[f"edges/questions/{r}"]})' for r in relations],fontsize=7.5); axis.set_ylabel('MRR',fontsize=8); axis.legend(fontsize=7,frameon=False,ncols=3,loc='lower center',bbox_to_anchor=(.5,1.)); axis.grid(axis='x',visible=False)
     return svg(f)
 
 # %% ../../nbs/09c_report.ipynb #15c162e6
