@@ -173,13 +173,17 @@ def live(logs, every:int=25):
     "Pass the logs on, and draw the losses as they come when this is a notebook somebody looks at."
     from IPython.display import display
     import matplotlib.pyplot as plt
-    rows,handle = [],None
+    rows,handle,seen = [],None,not (os.environ.get('GRAPHMER_STAGE') or os.environ.get('GRAPHMER_QUIET'))
+    def draw():
+        figure = curves(rows)
+        if handle: handle.update(figure)
+        shown = handle or display(figure,display_id=True)
+        plt.close(figure)
+        return shown
     for log in logs:
         rows.append(log); yield log
-        if len(rows)%every==0 and not os.environ.get('GRAPHMER_STAGE') and not os.environ.get('GRAPHMER_QUIET'):
-            figure = curves(rows)
-            handle = handle or display(figure,display_id=True)
-            handle.update(figure); plt.close(figure)
+        if seen and len(rows)%every==0: handle = draw()
+    if seen and rows: draw()
 
 def curves(rows:list[dict]):
     "A figure of the losses over the steps; points are validations."
