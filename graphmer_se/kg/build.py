@@ -192,7 +192,8 @@ BACKENDS = ('loky','dask','ray')
 
 def parallel(jobs:list, workers:int, backend:str, about:str)->list:
     "Run delayed calls in order, in `workers` processes, with a progress bar."
-    with engine(backend,workers): return list(progress(joblib.Parallel(return_as='generator')(jobs), about, total=len(jobs), unit='repository'))
+    as_they_come = 'list' if backend=='ray' else 'generator'      # Ray gives all at once
+    with engine(backend,workers): return list(progress(joblib.Parallel(return_as=as_they_come)(jobs), about, total=len(jobs), unit='repository'))
 
 def as_repositories(sources)->list[Repository]:
     "The repositories of folders and `Repository` tuples, sorted by name; two of one name are an error."
