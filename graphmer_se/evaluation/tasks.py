@@ -21,7 +21,7 @@ from ..model.chains import LEAF_RELATIONS, RELATIONS, ChainSet
 from ..model.encoder import Encoder
 from ..model.objectives import to_tensors
 from ..model.scoring import BASELINES, FEATURES, Fusion, Question, calibrated, fit_fusion, graph_features
-from ..model.symbols import card_rows
+from ..model.symbols import text_rows
 from ..model.validation import Answers, autocast, fixed_questions, hidden_leaves, predict_masked
 from ..ontology import load_ontology
 
@@ -105,7 +105,7 @@ def embed_entities(model:Encoder, chains:ChainSet, entities:np.ndarray, precisio
     found = np.zeros((len(entities),model.config.symbol),np.float32)
     size,device = max(1,rows*length//24),model.head_bias.device
     for a in progress(range(0,len(entities),size),'candidate cards',unit='batch'):
-        batch,index = card_rows(chains,entities[a:a+size],length)
+        batch,index = text_rows([chains.card(int(e)) for e in entities[a:a+size]],length)
         with autocast(precision,device.type): states = model(to_tensors(batch,device))
         found[a:a+size] = model.symbols(states,torch.from_numpy(index).to(device),len(entities[a:a+size])).cpu().numpy()
     return found

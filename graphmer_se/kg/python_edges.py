@@ -87,7 +87,7 @@ def arity(definition, method:bool)->list:
 def describe(definition, method:bool)->dict:
     "The attributes of a definition: signature, docstring, decorators, flags, arity."
     found = dict(signature=definition.signature)
-    if definition.doc: found['doc'] = definition.doc
+    if definition.doc: found |= dict(doc=definition.doc,doc_place=definition.doc_place)
     if definition.decorators: found['decorators'] = list(definition.decorators)
     if definition.flags: found['flags'] = list(definition.flags)
     if definition.kind=='function': found['arity'] = arity(definition,method)

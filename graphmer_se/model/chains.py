@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAF_RELATIONS', 'MENTION_RELATIONS', 'FACTS_PER_MENTION', 'FEWEST_ROOTS', 'RELATIONS', 'NAME_TOKENS', 'CARD_TOKENS',
-           'chain_distance', 'owners', 'runs', 'ChainSet', 'build_chains', 'LeafFacts', 'leaf_facts', 'unit_leaves',
-           'between', 'flatten']
+           'DOC_TOKENS', 'chain_distance', 'owners', 'runs', 'ChainSet', 'build_chains', 'LeafFacts', 'leaf_facts',
+           'unit_leaves', 'tokens_between', 'between', 'flatten']
 
 # %% ../../nbs/04_chains.ipynb #20973233
 import bisect, json
@@ -17,7 +17,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 from ..core import GraphmerError, progress
 from ..kg.store import KnowledgeGraph
-from .tokens import card_text, encode, encode_short, identifier_hash
+from .tokens import card_text, encode, encode_short, first_paragraph, identifier_hash
 from ..ontology import load_ontology
 
 # %% ../../nbs/04_chains.ipynb #1cd680d3
@@ -72,15 +72,20 @@ class ChainSet:
     own:np.ndarray          # bool (N,) a fact of the unit itself, with evidence in its text
     evidence_offsets:np.ndarray # int64 (N+1,)
     evidence:np.ndarray     # int32 (E,2) token spans, counted from the unit's first token; for a mention's facts the mention
+    doc:np.ndarray          # int32 (U,2) the docstring of the unit's entity as a token span, (0, 0) where there is none
     name_tokens:np.ndarray  # int32, the name of each entity
     name_offsets:np.ndarray # int64 (entities+1,)
     card_tokens:np.ndarray  # int32, the card of each entity
     card_offsets:np.ndarray # int64 (entities+1,)
+    doc_tokens:np.ndarray   # int32, what documents each entity
+    doc_offsets:np.ndarray  # int64 (entities+1,)
     entity_name:np.ndarray  # int32 (entities,) identifier hash of the name
 
     def __len__(self): return len(self.unit_start)
     def name(self, entity:int)->np.ndarray: return self.name_tokens[self.name_offsets[entity]:self.name_offsets[entity+1]]
     def card(self, entity:int)->np.ndarray: return self.card_tokens[self.card_offsets[entity]:self.card_offsets[entity+1]]
+    def documentation(self, entity:int)->np.ndarray: return self.doc_tokens[self.doc_offsets[entity]:self.doc_offsets[entity+1]]
+    def text(self, unit:int)->np.ndarray: return self.tokens[self.unit_start[unit]:self.unit_end[unit]]
     def leaves(self, unit:int)->np.ndarray: return np.arange(self.leaf_offsets[unit],self.leaf_offsets[unit+1])
     def evidence_of(self, leaf:int)->np.ndarray: return self.evidence[self.evidence_offsets[leaf]:self.evidence_offsets[leaf+1]]
     def arrays(self)->dict: return dict(vars(self))
@@ -89,7 +94,7 @@ class ChainSet:
 RELATIONS = ('none',*load_ontology().relations)      # index 0: a root token, which has no relation
 
 # %% ../../nbs/04_chains.ipynb #3a5d1643
-NAME_TOKENS,CARD_TOKENS = 7,32
+NAME_TOKENS,CARD_TOKENS,DOC_TOKENS = 7,32,48
 
 def build_chains(
     kg:KnowledgeGraph,
@@ -100,12 +105,14 @@ def build_chains(
     "The chains of a graph. Only facts with a known tail become leaves: resolved, external or ambiguous."
     index = {id:i for i,id in enumerate(kg.entities.id)}
     names,name_offsets = encode_short(tokenizer, [n.lstrip('@') for n in kg.entities['name']], NAME_TOKENS)
-    cards,card_offsets = encode_short(tokenizer, [card_text(t,q,json.loads(a)) for t,q,a in zip(kg.entities.type,kg.entities.qualified_name,kg.entities.attributes)], CARD_TOKENS)
+    attributes = [json.loads(a) for a in kg.entities.attributes]
+    cards,card_offsets = encode_short(tokenizer, [card_text(t,q,a) for t,q,a in zip(kg.entities.type,kg.entities.qualified_name,attributes)], CARD_TOKENS)
+    docs,doc_offsets = encode_short(tokenizer, [first_paragraph(a) for a in attributes], DOC_TOKENS)
     facts = leaf_facts(kg, index)
     entities = kg.entities.assign(Index=range(len(kg.entities)))
     inside = entities[(entities.file!='')&(entities.name!='<lambda>')&entities.type.isin(['Class','Interface','ExceptionType','Function','Method','Test'])].groupby(['repository','file'])
     modules = {(r,m,Path(f).suffix):i for r,m,f,i,t in zip(entities.repository,entities.module,entities.file,entities.Index,entities.type) if t=='Module'}   # a package has many files
-    parts,units,leaves,base = [],[],[],0
+    parts,units,leaves,documented,base = [],[],[],[],0
     for number,row in enumerate(progress(list(kg.files.itertuples()), 'chains', unit='file')):
         if row.skipped or row.bytes==0: continue
         e = encode(tokenizer, read(row.repository,row.file))
@@ -114,10 +121,11 @@ def build_chains(
         for owner,a,b in runs(owners(definitions,modules[row.repository,row.module,Path(row.file).suffix],e.start), longest):
             units.append((base+a,base+b,owner,number))
             leaves.append(unit_leaves(facts, key, owner, e.start[a:b], e.end[a:b]))
+            documented.append(tokens_between(e.start[a:b],e.end[a:b],*attributes[owner].get('doc_place',(0,0))))
         parts.append(e); base += len(e.ids)
     if not units: raise GraphmerError('no unit of code is long enough to train on', f'give files with at least {FEWEST_ROOTS} tokens')
     join = lambda name,kind: np.concatenate([getattr(p,name) for p in parts]).astype(kind)
-    return ChainSet(join('ids',np.int32), join('identifier',np.int32), join('opens',bool), *flatten(units,leaves), names, name_offsets, cards, card_offsets,
+    return ChainSet(join('ids',np.int32), join('identifier',np.int32), join('opens',bool), *flatten(units,leaves), np.array(documented,dtype=np.int32), names, name_offsets, cards, card_offsets, docs, doc_offsets,
                     np.array([identifier_hash(n.lstrip('@')) for n in kg.entities['name']],dtype=np.int32))
 
 # %% ../../nbs/04_chains.ipynb #429efa12
@@ -149,7 +157,7 @@ def leaf_facts(kg:KnowledgeGraph, index:dict)->LeafFacts:
 def unit_leaves(facts:LeafFacts, key:tuple, owner:int, start:np.ndarray, end:np.ndarray)->list[tuple]:
     "The leaves of one unit: (anchor, relation, head, tail, own, [(first token, end), ...])."
     here = facts.by_place.get(key,[])
-    tokens_of = lambda a,b: (int(np.searchsorted(end,a,side='right')),int(np.searchsorted(start,b)))
+    tokens_of = lambda a,b: tokens_between(start,end,a,b)
     first,last = int(start[0]),int(end[-1])
     a,b = facts.name_span.get(owner,(0,0))
     anchor = tokens_of(a,b)[0] if first<=a and b<=last and b>a else 0
@@ -165,9 +173,13 @@ def unit_leaves(facts:LeafFacts, key:tuple, owner:int, start:np.ndarray, end:np.
     return sorted(found)
 
 # %% ../../nbs/04_chains.ipynb #244c352a
+def tokens_between(start:np.ndarray, end:np.ndarray, a:int, b:int)->tuple[int,int]:
+    "The span of the tokens that have a byte in [a, b); (0, 0) where there is none."
+    first,last = int(np.searchsorted(end,a,side='right')),int(np.searchsorted(start,b))
+    return (first,last) if first<last else (0,0)
+
 def between(here:list, first:int, last:int)->list:
     "The facts whose evidence starts in [first, last)."
-
     return here[bisect.bisect_left(here,(first,)):bisect.bisect_left(here,(last,))]
 
 def flatten(units:list, leaves:list)->tuple:

@@ -30,6 +30,8 @@ class EncoderConfig:
     feed_forward:int = 1280
     activation:str = 'gelu'      # gelu or swiglu
     norm:str = 'layer'           # layer or rms; one pass on a processor against four
+    norm_first:bool = True       # before each part of a block; else after it, as BERT has it
+    biases:bool = False          # in the linear maps of the blocks and in the norms
     positions:str = 'rope'       # rope, alibi or learned
     most_positions:int = 512     # of learned positions; roots beyond share the last
     relation_bias:str = 'learned' # learned, decay, separable, shuffled or none
@@ -52,7 +54,7 @@ class EncoderConfig:
 ENCODER_CHOICES = dict(activation=('gelu','swiglu'),norm=('layer','rms'),positions=('rope','alibi','learned'),relation_bias=('learned','decay','separable','shuffled','none'))
 
 SIZES = dict(tiny=dict(hidden=64,layers=2,heads=2,feed_forward=256,symbol=64), small=dict(hidden=320,layers=6,heads=5,feed_forward=1280,symbol=256),
-             base=dict(hidden=768,layers=12,heads=12,feed_forward=3072,symbol=512), custom={})
+             minilm=dict(hidden=384,layers=6,heads=12,feed_forward=1536,symbol=384), base=dict(hidden=768,layers=12,heads=12,feed_forward=3072,symbol=512), custom={})
 SHAPE = ('hidden','layers','heads','feed_forward')      # what a custom size must say
 
 def encoder_config(size:str, **overrides)->EncoderConfig:
@@ -147,14 +149,14 @@ def attend(bias:Tensor, q:Tensor, k:Tensor, v:Tensor, scale:float)->Tensor:
 
 # %% ../../nbs/05_encoder.ipynb #b66d0835
 class Block(nn.Module):
-    "Pre-norm attention and feed-forward; no biases in the linear maps."
+    "Attention and feed-forward, each added to what comes in."
     def __init__(self, c:EncoderConfig):
         super().__init__()
-        self.heads,self.gated = c.heads,c.activation=='swiglu'
+        self.heads,self.gated,self.norm_first = c.heads,c.activation=='swiglu',c.norm_first
         self.norm_attention,self.norm_feed = (norm_of(c) for _ in range(2))
-        self.qkv,self.out = nn.Linear(c.hidden,3*c.hidden,bias=False),nn.Linear(c.hidden,c.hidden,bias=False)
-        self.up = nn.Linear(c.hidden,c.feed_forward*(2 if self.gated else 1),bias=False)
-        self.down = nn.Linear(c.feed_forward,c.hidden,bias=False)
+        self.qkv,self.out = nn.Linear(c.hidden,3*c.hidden,bias=c.biases),nn.Linear(c.hidden,c.hidden,bias=c.biases)
+        self.up = nn.Linear(c.hidden,c.feed_forward*(2 if self.gated else 1),bias=c.biases)
+        self.down = nn.Linear(c.feed_forward,c.hidden,bias=c.biases)
 
     def attention(self, x:Tensor, c:Context)->Tensor:
         b,n,d = x.shape
@@ -167,14 +169,20 @@ class Block(nn.Module):
         else: seen = attend(flat(c.bias),flat(q),flat(k),flat(v),scale)
         return self.out(seen.view(self.heads,b,n,-1).permute(1,2,0,3).reshape(b,n,d))
 
-    def forward(self, x:Tensor, c:Context)->Tensor:
-        x = x+self.attention(self.norm_attention(x),c)
-        h = self.up(self.norm_feed(x))
+    def feed(self, x:Tensor)->Tensor:
+        h = self.up(x)
         if self.gated: gate,h = h.chunk(2,-1); h = F.silu(gate)*h
         else: h = F.gelu(h)
-        return x+self.down(h)
+        return self.down(h)
 
-def norm_of(c:EncoderConfig)->nn.Module: return RMSNorm(c.hidden) if c.norm=='rms' else nn.LayerNorm(c.hidden,bias=False)
+    def forward(self, x:Tensor, c:Context)->Tensor:
+        if self.norm_first:
+            x = x+self.attention(self.norm_attention(x),c)
+            return x+self.feed(self.norm_feed(x))
+        x = self.norm_attention(x+self.attention(x,c)).type_as(x)
+        return self.norm_feed(x+self.feed(x)).type_as(x)
+
+def norm_of(c:EncoderConfig)->nn.Module: return RMSNorm(c.hidden) if c.norm=='rms' else nn.LayerNorm(c.hidden,bias=c.biases)
 
 # %% ../../nbs/05_encoder.ipynb #bab41c30
 DECAY = .6
@@ -311,12 +319,13 @@ class Encoder(nn.Module):
         x = x+batch['leaf'][...,None]*(self.slot(batch['slot'].clamp(max=7))+self.relation(batch['relation']))
         if self.position is not None: x = x+self.position(batch['root'].clamp(max=self.config.most_positions-1))
         if self.hgat is not None: x = self.hgat(x,batch)
+        if not self.config.norm_first: x = self.norm(x)
         if torch.is_autocast_enabled(x.device.type): x = x.to(torch.get_autocast_dtype(x.device.type))
         context = context_of(self,batch,x.dtype)
         for block in self.blocks:
             if self.config.recompute and torch.is_grad_enabled(): x = checkpoint(block,x,context,use_reentrant=False)
             else: x = block(x,context)
-        return self.norm(x)
+        return self.norm(x) if self.config.norm_first else x
 
     def logits(self, states:Tensor)->Tensor:
         "Vocabulary logits (positions, vocabulary) of chosen states (positions, hidden); the head is tied to the embedding."

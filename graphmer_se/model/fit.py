@@ -16,10 +16,11 @@ from ..core import GraphmerError, StepLog, keep_memory, peak_memory_bytes, progr
 from .batches import MaskConfig, load_split, sample_units, units_of
 from .chains import ChainSet
 from .encoder import SHAPE, Encoder, EncoderConfig, encoder_config, parameter_table
+from .start import STARTS, start
 from .symbols import Candidates
 from .tokens import load_tokenizer
 from .training import (TRAINING_COLUMNS, TrainConfig, TrainState, chosen_precision, latest_checkpoint, load_model, make_optimizer, prune_checkpoints, resume,
-    save_checkpoint, train_steps, warm_start)
+    save_checkpoint, train_steps)
 
 # %% ../../nbs/06c_fit.ipynb #e4485995
 DEVICES = ('auto','cpu','cuda','tpu')
@@ -31,12 +32,14 @@ class FitConfig:
     processes:int = 1      # that share each step: one per GPU or TPU core; 0 is one for each that is there
     threads:int = 0        # of torch, per process; 0 takes every core
     samples:int = 0        # units to train on, drawn with the seed; 0 is all of them
-    size:str = 'small'     # tiny, small, base, or custom: hidden, layers, heads and feed_forward given
+    size:str = 'small'     # tiny, small, minilm, base, or custom: hidden, layers, heads and feed_forward given
+    start:str = 'statistics' # where training starts: statistics of the corpus, random, or an open model: minilm
     keep:str = 'last'      # the encoder that is kept: last, or best on validation
     keep_every:int = 0     # a checkpoint at every multiple of so many steps stays; 0 keeps the newest only
 
     def __post_init__(self):
         if self.device not in DEVICES: raise GraphmerError(f'unknown device {self.device!r}', f'choose one of {", ".join(DEVICES)}')
+        if self.start not in STARTS: raise GraphmerError(f'start = {self.start!r}', f'choose one of {", ".join(STARTS)}')
         if self.keep not in ('last','best'): raise GraphmerError(f'keep = {self.keep!r}', 'choose last or best')
         for name in ('processes','threads','samples','keep_every'):
             if getattr(self,name)<0: raise GraphmerError(f'{name} = {getattr(self,name)} is negative', f'give 0 or more for {name}')
@@ -109,7 +112,7 @@ def prepare(
     torch.manual_seed(config.seed)
     model = Encoder(encoder_of(settings,load_tokenizer(folder/'tokenizer.json').get_vocab_size()))
     found = latest_checkpoint(folder/'checkpoints')
-    if found is None: warm_start(model,chains,units,config.seed)
+    if found is None: start(model,fit.start,chains,units,config.seed)
     model = model.to(device)
     optimizer = make_optimizer(model,config)
     state = resume(found,model,optimizer,config) if found else TrainState()

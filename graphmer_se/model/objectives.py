@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPERATURE', 'STRIDE', 'LONGEST_CYCLE', 'ANTISYMMETRIC', 'ACYCLIC', 'ORDERED', 'to_tensors', 'masked_loss',
-           'symbol_loss', 'order_losses', 'losses']
+           'symbol_loss', 'order_losses', 'losses', 'text_vectors', 'pair_loss']
 
 # %% ../../nbs/05a_objectives.ipynb #3d26e5a5
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from .batches import FIELDS, Batch
 from .chains import RELATIONS
 from .encoder import Encoder
+from .pairs import PairBatch
 from .symbols import SymbolBatch
 from ..ontology import load_ontology
 
@@ -73,8 +74,19 @@ def losses(
     if symbols is not None:
         there = lambda x: torch.from_numpy(x).to(device)
         n,many = len(symbols.target),len(symbols.entities)
-        cards = model.symbols(model(to_tensors(symbols.cards,device)),there(symbols.card_index),many+(-many%32))[:many]
+        cards = text_vectors(model,symbols.cards,symbols.card_index,many)
         questions = model.questions(F.pad(states[there(symbols.row),there(symbols.position)],(0,0,0,-n%32)))[:n]
         found['symbol'] = symbol_loss(questions,cards,there(symbols.target),there(symbols.ignore),temperature)
         if (symbols.head>=0).any(): found |= order_losses((questions@cards.T/temperature).softmax(-1),there(symbols.head),there(symbols.relation))
     return {k:v for k,v in found.items() if v is not None}
+
+def text_vectors(model:Encoder, batch:Batch, index, many:int)->Tensor:
+    "Unit vectors (many, symbol) of packed texts; `index` (rows, length) says which text a position belongs to."
+    device = model.head_bias.device
+    return model.symbols(model(to_tensors(batch,device)),torch.from_numpy(index).to(device),many+(-many%32))[:many]
+
+def pair_loss(model:Encoder, pairs:PairBatch, temperature:float=TEMPERATURE)->Tensor:
+    "InfoNCE (nats) of documentation and code in both directions: the other pairs of the step are the wrong answers."
+    logits = text_vectors(model,pairs.docs,pairs.of_docs,pairs.count)@text_vectors(model,pairs.codes,pairs.of_codes,pairs.count).T/temperature
+    right = torch.arange(pairs.count,device=logits.device)
+    return (F.cross_entropy(logits,right)+F.cross_entropy(logits.T,right))/2

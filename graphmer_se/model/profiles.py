@@ -8,12 +8,14 @@ __all__ = ['KINDS', 'OF_THE_CODE', 'SWITCH', 'PREFERRED', 'RunConfig', 'defaults
 
 # %% ../../nbs/06d_profiles.ipynb #8d57818e
 import configparser
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from ..core import GraphmerError, memory_bytes, root, taken
 from .batches import MaskConfig
 from .encoder import SHAPE, Encoder, EncoderConfig
+from .start import check_start
 from .fit import FitConfig, check_device, encoder_of, process_count
 from .training import TrainConfig, chosen_precision
 from .validation import autocast
@@ -45,7 +47,7 @@ def checked(settings:dict)->dict:
     "The settings, if every part of the house accepts its own; the device is not looked at."
     RunConfig(**taken(RunConfig,settings)); FitConfig(**taken(FitConfig,settings)); MaskConfig(**taken(MaskConfig,settings))
     TrainConfig(**taken(TrainConfig,settings|dict(precision=chosen_precision(settings['precision']))))
-    encoder_of(settings,settings['vocabulary'])
+    check_start(settings['start'],encoder_of(settings,settings['vocabulary']))
     if settings['longest']>=settings['length']: raise GraphmerError(f'longest {settings["longest"]} >= length {settings["length"]}', 'a row needs room for the leaves of its longest unit')
     return settings
 
@@ -79,12 +81,11 @@ def load_profile(
     return checked(defaults()|{k:typed(k,v) for k,v in {**parser[name],**overrides}.items()})
 
 # %% ../../nbs/06d_profiles.ipynb #50c66ec5
-def kept_bytes(c:EncoderConfig, rows:int, length:int, precision:str)->int:
-    "Bytes that a forward pass over `rows` rows keeps for the backward pass, the logits of a fifth of the positions included."
-    kept = {}
+def kept_bytes(c:EncoderConfig, rows:int, length:int, precision:str, content:bool=False)->int:
+    "Bytes that a forward pass over `rows` rows keeps for the backward pass, the logits of a fifth of the positions included; with `content` by really doing it."
+    kept,alive = {},[]
     def keep(t): kept[t.untyped_storage()._cdata] = t.untyped_storage().nbytes(); alive.append(t); return t
-    alive = []
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with nullcontext() if content else FakeTensorMode(allow_non_fake_inputs=True):
         model = Encoder(c)
         owned = {p.untyped_storage()._cdata for p in model.parameters()}
         batch = {k:torch.ones(rows,length,dtype=torch.long) for k in ('ids','root','leaf','relation','group','slot','chain')}
@@ -96,6 +97,7 @@ def kept_bytes(c:EncoderConfig, rows:int, length:int, precision:str)->int:
 
 def memory_needed(settings:dict)->dict[str,int]:
     "Bytes on the device that holds the model: `parameters` with gradients and moments, `activations` of the rows that go through at once, and their `total` with a tenth more."
+    # H-GAT looks for the leaves among the values, and here there are none; what it keeps is small
     c,precision = encoder_of(settings|dict(hgat_rank=0),settings['vocabulary']),chosen_precision(settings['precision'])
     with FakeTensorMode(): count = sum(p.numel() for p in Encoder(c).parameters())
     rows = settings['micro_rows'] or -(-settings['rows']//process_count(FitConfig(**taken(FitConfig,settings))))
@@ -125,9 +127,10 @@ def fitness(name:str)->Fitness:
     if on_gpu and torch.cuda.device_count()<settings['processes']: return Fitness(name,False,f'needs {settings["processes"]} GPUs, {torch.cuda.device_count()} are there')
     return Fitness(name,True,what)
 
-PREFERRED = ('scaling','h200','gpu','tpu','gpu-8gb','kaggle','colab','cpu','smoke') # the first that fits is named
+PREFERRED = ('h200','gpu','tpu','gpu-8gb','kaggle','colab','cpu','warm','smoke','scaling') # the first that fits is named
 
 def best_profile()->tuple[Fitness,list[Fitness]]:
     "The profile for this machine, and how all of them fit."
     every = {n:fitness(n) for n in profile_names()}
-    return next(every[n] for n in PREFERRED if every[n].fits),list(every.values())
+    many = torch.cuda.device_count()>1
+    return next(every[n] for n in (*(('scaling',) if many else ()),*PREFERRED) if every[n].fits),list(every.values())

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPECIAL', 'PAD', 'MASK', 'END', 'SEP', 'PIECES', 'IDENTIFIER', 'untrained_tokenizer', 'train_tokenizer', 'Encoded',
-           'identifier_hash', 'decode', 'encode', 'card_text', 'encode_short', 'fit_quality', 'save_tokenizer',
-           'load_tokenizer']
+           'identifier_hash', 'decode', 'encode', 'card_text', 'first_paragraph', 'encode_short', 'fit_quality',
+           'save_tokenizer', 'load_tokenizer']
 
 # %% ../../nbs/03_tokens.ipynb #fc4bc978
 import keyword, re, zlib
@@ -91,8 +91,12 @@ def card_text(
     name = ' '.join(parts[-3:-1]+[''])+parts[-1]
     signature = attributes.get('signature','')
     arguments = signature[signature.index('('):].rstrip(':') if '(' in signature else ''
-    doc = attributes.get('doc','').strip().split('\n\n')[0]
-    return f'{type} {name}{arguments}'+(f': {" ".join(doc.split())}' if doc else '')
+    doc = first_paragraph(attributes)
+    return f'{type} {name}{arguments}'+(f': {doc}' if doc else '')
+
+def first_paragraph(attributes:dict)->str:
+    "What documents an entity, up to the first empty line and on one line."
+    return ' '.join(attributes.get('doc','').strip().split('\n\n')[0].split())
 
 def encode_short(tokenizer:Tokenizer, texts:list[str], most:int)->tuple[np.ndarray,np.ndarray]:
     "Token ids of many short texts, each cut at `most`: one flat int32 array and the offsets (texts+1,)."

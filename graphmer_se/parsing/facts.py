@@ -33,6 +33,7 @@ class Definition:
     flags:tuple = ()      # what else a resolver has to know, in the words of the language
     owner:int = -1        # the class whose body holds it, -1 for none
     parameters:tuple = ()
+    doc_place:tuple = ()  # of the documentation, when it stands inside the definition
 
 @dataclass(slots=True)
 class FileFacts:

@@ -364,7 +364,8 @@ def new_definition(w:Walk, kind:str, text:str, node:Node, whole:Node, marks:list
     d.variable,d.flags = w.new(),flags(w,node,d)
     if name is not None:
         source = w.source[node.start_byte:start] if w.source is not None else w.data[node.start_byte:start].decode('utf-8','replace')
-        d.signature,d.doc = ' '.join(source[:1000].split())[:400],docstring(w,body)[:400]
+        d.signature = ' '.join(source[:1000].split())[:400]
+        d.doc,d.doc_place = docstring(w,body)
     w.facts.definitions.append(d)
     index = len(w.facts.definitions)-1
     w.seeds.append((d.variable,DEFINITION,index,None))
@@ -378,13 +379,13 @@ def flags(w:Walk, node:Node, d:PythonDefinition)->tuple:
                  conditional=w.depth>0, overload=any(t=='overload' for _,t in last), **{'async':node.children[0].type=='async','lambda':node.type=='lambda'})
     return tuple(sorted(k for k,v in tests.items() if v))
 
-def docstring(w:Walk, body:Node|None)->str:
-    "The docstring that opens a body, without its quotes."
+def docstring(w:Walk, body:Node|None)->tuple[str,tuple]:
+    "The docstring that opens a body, without its quotes and cut at 400 characters, and its place."
     first = next((c for c in body.named_children if c.kind_id not in COMMENT),None) if body is not None else None
-    if first is None or first.type!='expression_statement' or not first.named_children: return ''
+    if first is None or first.type!='expression_statement' or not first.named_children: return '',()
     node = first.named_children[0]
-    if node.kind_id not in STRING or any(c.kind_id in INTERPOLATION for c in node.children): return ''
-    return ''.join(w.text(c) for c in node.children if c.type=='string_content').strip()
+    if node.kind_id not in STRING or any(c.kind_id in INTERPOLATION for c in node.children): return '',()
+    return ''.join(w.text(c) for c in node.children if c.type=='string_content').strip()[:400],(node.start_byte,node.end_byte)
 
 # %% ../../nbs/00a_python.ipynb #5bd3f01d
 def class_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Node)->int:
@@ -464,7 +465,7 @@ def parse_python(data:bytes, clock:Clock|None=None)->PythonFacts:
     open_frame(w,'module',-1,'')
     w.depth = -1
     block(w,tree)
-    w.facts.doc = docstring(w,tree)[:400]
+    w.facts.doc,_ = docstring(w,tree)
     close_frames(w)
     variables(w)
     return w.facts
