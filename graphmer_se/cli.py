@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'say',
            'answer', 'inputs_hash', 'find_source', 'prepared', 'run', 'train', 'fit_command', 'check_name',
-           'print_summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query', 'kg_export',
-           'kg_diff', 'verify_command', 'report_command', 'find_run', 'runs_list', 'doctor', 'tpu_check', 'version',
-           'main']
+           'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
+           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'report_command', 'find_run', 'runs_list', 'doctor',
+           'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -17,7 +17,7 @@ from typing import Annotated, Optional
 import typer
 from .core import GraphmerError, cpu_name, json_bytes, memory_bytes, read_json, sha256_bytes, sha256_file, home
 from .evidence import runs
-from .evidence.report import write_report
+from .evidence.report import RANKING, methods_in, write_report
 from .evidence.verification import seal, verify
 from .kg import store
 from .kg.build import BACKENDS, build_to
@@ -109,9 +109,13 @@ def print_summary(folder:Path):
     m = read_json(folder/'metrics.json')
     print(f'run     {folder}\nreport  {folder/"report.html"}')
     print(f'graph   {m["kg/triples"]:,} triples, {m["kg/triples_resolved"]:,} resolved inside their repository')
-    if 'words/questions' in m: print('words   '+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy on unseen code)')
-    if 'edges/questions' in m: print('edges   '+', '.join(f'{x} {m[f"edges/{x}/mrr"]:.3f}' for x in ('fusion','fusion without encoder','encoder','co-occurrence kNN','frequency','name match') if f'edges/{x}/mrr' in m)+'   (MRR on unseen code)')
-    if 'words/questions' not in m: print('nothing was held out: one file is too little to evaluate on')
+    print('\n'.join(summary(m)))
+
+def summary(m:dict)->list[str]:
+    "A line per task."
+    lines = [f'{task.replace("_"," "):18}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
+    if 'words/questions' in m: lines = [f'{"words":18}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
+    return [*lines,*(f'{k:18}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c
 @corpus_app.command('list')
@@ -178,6 +182,30 @@ def verify_command(run:Annotated[str,typer.Argument(help='A run directory or its
     answer([f._asdict() for f in findings],json_,'\n'.join(f'{"ok    " if f.passed else "FAILED"} {f.check:16} {f.detail}' for f in findings))
     if not all(f.passed for f in findings): raise typer.Exit(1)
 
+# %% ../nbs/09b_cli.ipynb #b3110272
+@app.command()
+def evaluate(run:Annotated[str,typer.Argument(help='A run directory or its name.')], tasks:Annotated[str,typer.Option(help='Task names with spaces or commas between them, or all.')]='all',
+             out:Annotated[Optional[Path],typer.Option('--out','-o',help='Where results go; evaluations/RUN-… by default. What is there already is not done again.')]=None, set_:Changes=None, json_:Json=False):
+    "Ask a trained encoder again: the same questions, other tasks, or more of them. The run itself stays as it is."
+    import torch
+    from dataclasses import asdict
+    from graphmer_se.core import taken
+    from graphmer_se.evaluation.suite import TIMED, open_suite, run_suite
+    from graphmer_se.model.profiles import EvaluationConfig, typed
+    folder = find_run(run)
+    params = read_json(folder/'params.json')
+    given = {k:typed(k,v) for k,v in (s.split('=',1) for s in set_ or [])}
+    config = EvaluationConfig(**taken(EvaluationConfig,params|given|dict(tasks=tasks.replace(',',' '))))
+    out = out or home()/'evaluations'/f'{folder.name}-{sha256_bytes(json_bytes(asdict(config)|given|dict(tasks="")))[:8]}'
+    torch.set_num_threads(params['threads'] or os.cpu_count())
+    found = run_suite(open_suite(folder,config,params['seed'],params['precision'],params['device'],params['length']),out)
+    answer(found,json_,f'results {out}\n'+'\n'.join(summary(found)))
+    if given or not (folder/'metrics.json').exists(): return
+    there = read_json(folder/'metrics.json')
+    if other := sorted(k for k,v in found.items() if not k.startswith(TIMED) and not k.endswith('_holds') and k in there and there[k]!=v): say(f'{len(other)} of {len(found)} numbers differ from those of the run, first {other[0]}: {there[other[0]]} there, {found[other[0]]} here'); raise typer.Exit(1)
+    say('equal to the numbers of the run')
+
+# %% ../nbs/09b_cli.ipynb #fc1edec8
 @app.command('report')
 def report_command(run:Annotated[str,typer.Argument(help='A run directory or its name.')]):
     "Render report.html again and seal the run."

@@ -6,7 +6,7 @@ from conftest import GRAPHMER, graphmer, only_run
 from graphmer_se.core import read_arrays, read_json, write_arrays, write_json
 from graphmer_se.evidence.verification import SUMS, seal, verify
 
-TELL_THE_TIME = {'timings.csv', 'environment.json', 'metadata.json', 'report.html', SUMS}
+TELL_THE_TIME = {'timings.csv', 'latency.json', 'environment.json', 'metadata.json', 'report.html', SUMS}
 
 def comparable(run):
     return {p.relative_to(run).as_posix():p.read_bytes() for p in sorted(run.rglob('*'))
@@ -111,3 +111,14 @@ def test_a_run_with_the_choices_of_the_paper(corpus, tmp_path):
     rows = list(csv.DictReader((only_run(tmp_path)/'metrics.csv').open()))
     assert [r['length'] for r in rows]==['128']*3+['256']*3 and failing(only_run(tmp_path))==set()
     assert all(float(r['acyclicity_loss'] or 0)>=0 for r in rows) and (only_run(tmp_path)/'checkpoints'/'step-000003').is_dir()
+
+def test_asking_again_gives_the_numbers_of_the_run(smoke, tmp_path):
+    "The suite from the checkpoint alone; a second call has nothing left to do, and other settings give other questions."
+    run = only_run(smoke)
+    done = graphmer('evaluate', run.name, '--tasks', 'edges,search_masked', '-o', tmp_path/'again', home=smoke)
+    assert 'equal to the numbers of the run' in done.stderr and sorted(p.name for p in (tmp_path/'again'/'evaluation').iterdir())==['edges.json', 'search_masked.json']
+    assert read_json(tmp_path/'again'/'evaluation'/'edges.json')==read_json(run/'evaluation'/'edges.json')
+    assert graphmer('evaluate', run.name, '--tasks', 'edges,search_masked', '-o', tmp_path/'again', home=smoke).stdout==done.stdout
+    graphmer('evaluate', run.name, '--tasks', 'edges', '--set', 'test_edges=20', '-o', tmp_path/'fewer', home=smoke)
+    assert 0<read_json(tmp_path/'fewer'/'evaluation'/'edges.json')['edges/questions']<=20
+    assert 'unknown task' in graphmer('evaluate', run.name, '--tasks', 'edgez', home=smoke, check=False).stderr
