@@ -8,7 +8,7 @@ __all__ = ['ASKED', 'ASKED_IDS', 'COLUMNS', 'Edges', 'vector_scorer', 'leaf_ques
            'edges_task', 'edge_metrics', 'calibration_error', 'alike', 'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
-import json
+import copy, json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 import numpy as np
@@ -32,17 +32,24 @@ ASKED = ('calls','instantiates','inherits_from','raises','catches','returns','us
 ASKED_IDS = tuple(RELATIONS.index(r) for r in ASKED)
 
 class Edges:
-    "The edges of a graph as questions; `hidden` is the share of facts that features do not see. Vectors once made are kept, and may be another's."
-    def __init__(self, kg:KnowledgeGraph, chains:ChainSet, seed:int, hidden:float=0., vectors:dict|None=None):
-        self.kg,self.chains,self.seed,self.vectors = kg,chains,seed,{} if vectors is None else vectors
+    "The edges of a graph as questions. Features see no edge that `prepare` was told of."
+    def __init__(self, kg:KnowledgeGraph, chains:ChainSet, seed:int):
+        self.kg,self.chains,self.seed,self.vectors = kg,chains,seed,{}
         self.places,self.modules,self.types,self.names = (kg.entities[c].to_numpy() for c in ('repository','module','type','name'))
-        facts = numbered_facts(kg)
-        self.answers,self.pairs = defaultdict(set),Counter()
-        for h,r,t in facts.tolist(): self.answers[h,r].add(t); self.pairs[h,t] += 1
-        self.features = graph_features(kg,facts[np.random.default_rng(seed_for(seed,'half')).random(len(facts))>=hidden])
+        self.facts,self.answers,self.pairs = numbered_facts(kg),defaultdict(set),Counter()
+        for h,r,t in self.facts.tolist(): self.answers[h,r].add(t); self.pairs[h,t] += 1
         ontology = load_ontology()
         fits = {r:np.array([ontology.accepts(t,ontology.relations[RELATIONS[r]].range) for t in self.types],bool) for r in ASKED_IDS}
         self.table = {(place,r):np.flatnonzero(fits[r]&((self.places==place)|(self.places==''))) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
+
+    def prepare(self, *asked:list[tuple[int,int]], hidden:float=0.)->'Edges':
+        "The same edges with features that see none of the asked ones, nor a share of all others. Vectors once made are shared."
+        c = self.chains
+        gone = {(int(c.head[l]),int(c.relation[l]),int(c.tail[l])) for part in asked for _,l in part}
+        keep = np.array([tuple(f) not in gone for f in self.facts.tolist()],bool)&(np.random.default_rng(seed_for(self.seed,'hidden facts')).random(len(self.facts))>=hidden)
+        other = copy.copy(self)
+        other.features = graph_features(self.kg,self.facts[keep])
+        return other
 
     def questions(self, units:np.ndarray, most:int, fits=lambda u,l: True)->tuple[list[tuple[int,int]],dict]:
         "(unit, leaf) pairs to ask, spread evenly over relations, and how many were set aside because the pair is known under another relation."
@@ -68,7 +75,7 @@ class Edges:
             h,r,t = (int(getattr(self.chains,k)[l]) for k in ('head','relation','tail'))
             candidates = self.table[self.places[h],r]
             if choose is not None: candidates = candidates[choose(candidates,t)]
-            columns = np.column_stack([self.features.of(h,r,t,candidates),*(s(i,candidates) for s in scorers.values())])
+            columns = np.column_stack([self.features.of(h,r,candidates),*(s(i,candidates) for s in scorers.values())])
             yield h,candidates,Question(r,columns,int(np.searchsorted(candidates,t)),np.isin(candidates,list(self.answers[h,r]-{t})))
 
 # %% ../../nbs/07c_edges.ipynb #26bc9953
@@ -133,9 +140,8 @@ class Stacked:
     fusion:Fusion
     def logits(self, kind:int, features:np.ndarray)->np.ndarray: return self.fusion.logits(kind,np.column_stack([features,self.trees.logits(kind,features)]))
 
-def fitted(edges:Edges, train:np.ndarray, validation:np.ndarray, most:int, embedder:Embedder, minilm:Embedder|None, text)->dict:
-    "The fusions by name; empty where validation repositories have no edges."
-    known,fresh = (edges.questions(units,most)[0] for units in (train,validation))
+def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedder|None, text)->dict:
+    "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none."
     if not fresh: return {}
     asked = [q for *_,q in edges.answered(fresh,columns_of(edges,fresh,embedder,minilm,text))]
     graph,columns = [*asked,*(q for *_,q in edges.answered(known,columns_of(edges,known,None,None,text)))],list(range(len(FEATURES)))
@@ -160,9 +166,8 @@ def row_of(edges:Edges, head:int, candidates:np.ndarray, q:Question, scored:dict
     return dict(repository=edges.places[head],relation=RELATIONS[q.kind],head=e[head],tail=e[t],said=e[best],elsewhere=where_is(edges,head,t),candidates=int(len(candidates)-q.others.sum()))|{
         f'rank {m}':realistic_rank(s,q.right,q.others.copy()) for m,s in scored.items()}
 
-def edges_task(task:str, edges:Edges, test:np.ndarray, fusions:dict, most:int, embedder:Embedder, minilm:Embedder|None, text)->tuple[dict,pd.DataFrame]:
+def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None, text)->tuple[dict,pd.DataFrame]:
     "Metrics, and one row per question with the rank by every method."
-    asked,counted = edges.questions(test,most)
     if not asked: return {},pd.DataFrame()
     found,first = [],'fusion' if fusions else 'encoder'
     for h,candidates,q in edges.answered(asked,columns_of(edges,asked,embedder,minilm,text)):
@@ -170,7 +175,7 @@ def edges_task(task:str, edges:Edges, test:np.ndarray, fusions:dict, most:int, e
         if fusions: row['probability'] = float(fusions['fusion'].probabilities(q.kind,q.features[~q.others]).max())
         found.append(row)
     frame = pd.DataFrame(found)
-    return edge_metrics(task,frame,edges.seed)|{f'{task}/{k}':v for k,v in counted.items()},frame
+    return edge_metrics(task,frame,edges.seed),frame
 
 def edge_metrics(task:str, frame:pd.DataFrame, seed:int)->dict:
     "All metrics, from the table alone."
@@ -194,9 +199,8 @@ def alike(edges:Edges, unit:int, leaf:int)->bool:
     table = edges.table[place,int(edges.chains.relation[leaf])]
     return int(((edges.names[table]==edges.names[t])&(edges.places[table]==place)).sum())>=2
 
-def disambiguation_task(edges:Edges, test:np.ndarray, fusions:dict, most:int, embedder:Embedder, minilm:Embedder|None, text)->tuple[dict,pd.DataFrame]:
+def disambiguation_task(edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None, text)->tuple[dict,pd.DataFrame]:
     "Which of the entities of one name? Hits@1 is the headline."
-    asked,_ = edges.questions(test,most,lambda u,l: alike(edges,u,l))
     if not asked: return {},pd.DataFrame()
     choose = lambda candidates,t: (edges.names[candidates]==edges.names[t])&(edges.places[candidates]==edges.places[t])
     at,found,first = FEATURES.index,[],'fusion' if fusions else 'encoder'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'TIMED', 'Suite', 'words', 'leaves', 'edges', 'edges_half_hidden', 'disambiguation', 'search', 'search_named',
-           'search_masked', 'tests', 'latency', 'time_limit', 'open_suite', 'run_suite', 'learned_weights']
+           'search_masked', 'tests', 'libraries', 'latency', 'time_limit', 'open_suite', 'run_suite', 'learned_weights']
 
 # %% ../../nbs/07f_suite.ipynb #921ab209
 import contextlib, signal, sys, threading, time
@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 from ..core import GraphmerError, read_arrays, read_json, write_json, write_table
-from .edges import COLUMNS, Edges, disambiguation_task, edges_task, fitted
+from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
+from .libraries import libraries_task
 from .retrieval import retrieval_task, search_pools, tests_pools
 from .ranking import holm
 from .tasks import leaves_task, words_task
@@ -52,10 +53,21 @@ class Suite:
     @cached_property
     def asked(self)->np.ndarray: return sample_units(self.test,self.config.test_units,self.seed)
     @cached_property
-    def edges(self)->Edges: return Edges(self.kg,self.chains,self.seed)
+    def plain(self)->Edges: return Edges(self.kg,self.chains,self.seed)
+    @cached_property
+    def questions(self)->dict:
+        "The edges that are asked: to fit on, of the test, and of the test where a name is not enough; with what was set aside."
+        e,most = self.plain,self.config.test_edges
+        found = {name:e.questions(units,most) for name,units in (('train',self.train),('validation',self.validation),('test',self.test))}
+        return found|dict(alike=e.questions(self.test,most,lambda u,l: alike(e,u,l)))
+    def without(self, part:str, hidden:float=0.)->Edges:
+        "The graph without the edges that are fitted on, and without those of a part that are asked."
+        return self.plain.prepare(*(self.questions[p][0] for p in ('train','validation',part)),hidden=hidden)
+    @cached_property
+    def edges(self)->Edges: return self.without('test')
     @cached_property
     def fusions(self)->dict: return self.fitted_on(self.edges)
-    def fitted_on(self, edges:Edges)->dict: return fitted(edges,self.train,self.validation,self.config.test_edges,self.embedder,self.minilm,self.text)
+    def fitted_on(self, edges:Edges)->dict: return fitted(edges,self.questions['train'][0],self.questions['validation'][0],self.embedder,self.minilm,self.text)
 
     @property
     def rows_of_words(self)->tuple: return self.embedder.precision,self.embedder.length,self.embedder.rows,self.seed
@@ -66,13 +78,16 @@ def words(s:Suite):
 
 def leaves(s:Suite): return leaves_task(s.embedder.model,s.chains,s.train,s.asked,*s.rows_of_words),None
 
-def edges(s:Suite): return edges_task('edges',s.edges,s.test,s.fusions,s.config.test_edges,s.embedder,s.minilm,s.text)
+def edges(s:Suite):
+    asked,counted = s.questions['test']
+    metrics,frame = edges_task('edges',s.edges,asked,s.fusions,s.embedder,s.minilm,s.text)
+    return metrics|{f'edges/{k}':v for k,v in counted.items()},frame
 
 def edges_half_hidden(s:Suite):
-    half = Edges(s.kg,s.chains,s.seed,hidden=.5,vectors=s.edges.vectors)
-    return edges_task('edges_half_hidden',half,s.test,s.fitted_on(half),s.config.test_edges,s.embedder,s.minilm,s.text)
+    half = s.without('test',hidden=.5)
+    return edges_task('edges_half_hidden',half,s.questions['test'][0],s.fitted_on(half),s.embedder,s.minilm,s.text)
 
-def disambiguation(s:Suite): return disambiguation_task(s.edges,s.test,s.fusions,s.config.test_edges,s.embedder,s.minilm,s.text)
+def disambiguation(s:Suite): return disambiguation_task(s.without('alike'),s.questions['alike'][0],s.fusions,s.embedder,s.minilm,s.text)
 
 def search(s:Suite, task:str, hide:bool):
     pools = lambda units: search_pools(s.kg,s.chains,units,s.config.test_queries,hide,s.seed)
@@ -84,6 +99,8 @@ def search_masked(s:Suite): return search(s,'search_masked',True)
 def tests(s:Suite):
     pools = lambda units: tests_pools(s.kg,s.chains,units,s.config.test_queries,s.seed)
     return retrieval_task('tests',pools(s.test),pools(s.validation),s.chains,s.kg,s.embedder,s.minilm,s.text,s.seed)
+
+def libraries(s:Suite): return libraries_task(s.kg,s.chains,s.train,s.validation,s.test,s.embedder,s.text,s.seed)
 
 # %% ../../nbs/07f_suite.ipynb #a63591d6
 @torch.no_grad()
@@ -101,7 +118,7 @@ def latency(s:Suite, length:int=512, times:int=30):
             if turn>=3: took[name].append(1e3*(time.perf_counter()-began))
     return {f'latency/{name}/p{q}_ms':float(np.percentile(ms,q)) for name,ms in took.items() for q in (50,95)},None
 
-TASKS:dict = dict(words=words,leaves=leaves,edges=edges,edges_half_hidden=edges_half_hidden,disambiguation=disambiguation,search_named=search_named,search_masked=search_masked,tests=tests,latency=latency)
+TASKS:dict = dict(words=words,leaves=leaves,edges=edges,edges_half_hidden=edges_half_hidden,disambiguation=disambiguation,search_named=search_named,search_masked=search_masked,tests=tests,libraries=libraries,latency=latency)
 assert tuple(TASKS)==TASK_NAMES
 TIMED = ('latency',)      # what tells the time is no metric of a run: the same run has other numbers
 

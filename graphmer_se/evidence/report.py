@@ -80,6 +80,10 @@ def sentences(m:dict)->list[str]:
         said = [f'the {x} {compared(m,key,"beats","loses to")} it, {mrr(x):.3f} (difference {difference(m,key)})' for x in ours for key in [f'{task}/gain of {x} over the best baseline']]
         alone = [f'In the {x} the encoder {compared(m,key,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,key)}).' for x in ours if (key := f'{task}/gain of {x} over {x} without encoder') in m]
         found.append(f'<b>{RANKING[task][0]}:</b> the best rival is {best}, MRR {mrr(best):.3f}; {"; ".join(said)}. {" ".join(alone)} A random order gets {m[f"{task}/random/mrr"]:.3f}.')
+    if 'libraries/modules' in m:
+        key,more = 'libraries/gain of fusion over the best baseline','libraries/gain of fusion over fusion without encoder'
+        found.append(f'<b>Libraries of a module whose imports are hidden:</b> the fusion {compared(m,key,"beats","loses to")} the best single rule, F1 {m["libraries/fusion/f1"]:.3f} (difference {difference(m,key)}); in it the encoder '
+                     f'{compared(m,more,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,more)}).')
     return found or ['<b>Nothing was held out:</b> there is one file, so there is no unseen code to evaluate on.']
 
 # %% ../../nbs/09c_report.ipynb #be0f85d2
@@ -103,6 +107,9 @@ def result_tables(m:dict)->str:
         strong = {(max(range(len(methods)),key=lambda i: m[f'{task}/{methods[i]}/{c}']),j) for j,c in enumerate(columns,1)}
         parts.append(table([title.lower(),'MRR','Hits@1','Hits@10',*(f'MRR, tail {p}' for p in places)],[*rows,['random order',f'{m[f"{task}/random/mrr"]:.3f}','','',*('' for _ in places)]],strong,
             f'{m[f"{task}/questions"]:,} {what} {m[f"{task}/repositories"]} repositories, {m[f"{task}/candidates_mean"]:,.0f} candidates on average. Filtered realistic ranks; 95 % intervals over repositories.'))
+    if 'libraries/modules' in m:
+        methods = sorted((k.split('/')[1] for k in m if k.startswith('libraries/') and k.endswith('/f1')),key=lambda x: -m[f'libraries/{x}/f1'])
+        parts.append(table(['libraries of a module','F1'],[[x,spread(m,f'libraries/{x}/f1')] for x in methods],{(0,1)},f'{m["libraries/modules"]:,} modules of {m["libraries/repositories"]} repositories; imports hidden, {m["libraries/candidates"]:,} candidates, thresholds from validation. {m["libraries/unknown_share"]:.1%} of what is asked no training module imports, and counts as missed.'))
     if 'leaves/questions' in m:
         rows = [[x,*(f'{m[k]:.3f}' if (k:=f'leaves/{x}/accuracy_{p}') in m else '' for p in ('all','copy','non_copy'))] for x in ('encoder','majority')]
         parts.append(table(['hidden leaf tokens','all','answer visible in the input','answer not visible'],rows,set(),f'{m["leaves/questions"]:,} tokens of masked leaf groups; majority is the most frequent token of the relation at that place.'))

@@ -163,6 +163,9 @@ def recomputed_metrics(run)->dict[str,float]:
         for column in (c for c in ranks if c.startswith('rank ')):
             key = f'{path.stem}/{column.removeprefix("rank ")}'
             found |= {f'{key}/mrr':float((1/ranks[column]).mean()),f'{key}/hits_at_1':float((ranks[column]<=1).mean()),f'{key}/hits_at_10':float((ranks[column]<=10).mean())}
+        for column in (c for c in ranks if c.startswith('right ')):
+            right,wrong,missed = (int(ranks[c].sum()) for c in (column,column.replace('right','wrong',1),column.replace('right','missed',1)))
+            found[f'{path.stem}/{column.removeprefix("right ")}/f1'] = 2*right/max(2*right+wrong+missed,1e-9)
     return found
 
 def check_metrics(run)->list[Finding]:
@@ -170,7 +173,7 @@ def check_metrics(run)->list[Finding]:
     run = Path(run)
     try: metrics,made,params = read_json(run/'metrics.json'),recomputed_metrics(run),read_json(run/'params.json')
     except GraphmerError as e: return [Finding('metrics',False,e.problem)]
-    claimed = {k for k in metrics if k.count('/')==2 and k.split('/')[1]!='random' and k.rsplit('/',1)[1] in ('accuracy','bits_per_token','mrr','hits_at_1','hits_at_10')}
+    claimed = {k for k in metrics if k.count('/')==2 and k.split('/')[1]!='random' and k.rsplit('/',1)[1] in ('accuracy','bits_per_token','mrr','hits_at_1','hits_at_10','f1')}
     missing = sorted(claimed-set(made))
     wrong = [k for k,v in made.items() if not math.isclose(metrics.get(k,math.nan),v,rel_tol=1e-5,abs_tol=1e-7)]
     first = Finding('metrics',not (wrong or missing),f'{(wrong+missing)[0]}: metrics.json says {metrics.get((wrong+missing)[0])}, the predictions {made.get((wrong+missing)[0])}' if wrong or missing else f'{len(made)} recomputed')

@@ -18,7 +18,6 @@ from ..core import GraphmerError, seed_for
 from sklearn.ensemble import HistGradientBoostingClassifier
 from ..kg.store import KnowledgeGraph
 from .chains import LEAF_RELATIONS, RELATIONS
-from .symbols import numbered_facts
 
 # %% ../../nbs/05b_scoring.ipynb #3ed1f49b
 WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+')
@@ -82,34 +81,33 @@ class GraphFeatures:
         while waiting: new = self.parents.get(waiting.pop(),set())-found; found |= new; waiting += sorted(new)
         return sorted(found)
 
-    def near(self, head:int, relation:int, tail:int)->Counter:
+    def near(self, head:int, relation:int)->Counter:
         "What those answer who share tails with `head`, each weighed by how much they share."
         votes,support = Counter(),Counter()
-        for shared in sorted(self.tails[head]-{tail}):
+        for shared in sorted(self.tails[head]):
             for other in sorted(self.heads[shared]-{head}): votes[other] += 1/len(self.heads[shared])
         for other,weight in votes.items():
             for t in self.answers.get((other,relation),()): support[t] += weight
         return support
 
-    def of(self, head:int, relation:int, tail:int, candidates:np.ndarray)->np.ndarray:
-        "Features (candidates, len(FEATURES)) of `(head, relation, ?)`, counts as logarithms; `tail` is the answer that must not show."
-        share,log = lambda x: x/max(1e-9,x.max(initial=0)),lambda x: np.log1p(np.maximum(x,0))
+    def of(self, head:int, relation:int, candidates:np.ndarray)->np.ndarray:
+        "Features (candidates, len(FEATURES)) of `(head, relation, ?)`, counts as logarithms."
+        share = lambda x: x/max(1e-9,x.max(initial=0))
         at = lambda counted: np.array([counted.get(c,0) for c in candidates.tolist()],np.float32) if counted else np.zeros(len(candidates),np.float32)
-        asked,mine,around,type_ = candidates==tail,int(self.module[head]),int(self.container[head]),self.types[candidates]
+        mine,around,type_ = int(self.module[head]),int(self.container[head]),self.types[candidates]
         imported = np.zeros(self.prefixes.shape[1],np.float32)
         imported[[self.prefix[n] for n in self.imports.get(mine,())]] = 1
         own = np.isin(candidates,list(self.tails[head]))&(around>=0)
-        frequent,near,used = self.count[relation,candidates]-asked,at(self.near(head,relation,tail)),at(self.in_module.get((mine,relation)))-asked
-        columns = (log(frequent), log(10*near), overlap(self.words,head,candidates), overlap(self.last,head,candidates),
+        frequent,near,used = self.count[relation,candidates],at(self.near(head,relation)),at(self.in_module.get((mine,relation)))
+        columns = (np.log1p(frequent), np.log1p(10*near), overlap(self.words,head,candidates), overlap(self.last,head,candidates),
             self.module[candidates]==mine, (self.container[candidates]==around)&(around>=0), self.package[candidates]==self.package[head],
             np.isin(self.container[candidates],self.ancestors(around)), self.prefixes[candidates]@imported>0,
-            log(used), log(at(self.in_class.get(around))-own), log(self.all[candidates]-asked),
+            np.log1p(used), np.log1p(np.maximum(at(self.in_class.get(around))-own,0)), np.log1p(self.all[candidates]),
             self.places[candidates]=='', np.isin(type_,TYPES), type_=='Function', type_=='Method', share(frequent), share(near), share(used))
         return np.stack([np.asarray(c,np.float32) for c in columns],1)
 
-def graph_features(kg:KnowledgeGraph, facts:np.ndarray|None=None)->GraphFeatures:
-    "The features of a graph's candidates, from all its facts or from the given ones."
-    facts = numbered_facts(kg) if facts is None else facts
+def graph_features(kg:KnowledgeGraph, facts:np.ndarray)->GraphFeatures:
+    "The features of a graph's candidates, from the given facts (facts, 3)."
     return GraphFeatures(facts[SHOWN[facts[:,1]]],*(kg.entities[c].tolist() for c in ('qualified_name','module','type','repository')))
 
 # %% ../../nbs/05b_scoring.ipynb #85a9be2d
