@@ -6,8 +6,8 @@
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'say',
            'answer', 'inputs_hash', 'find_source', 'prepared', 'run', 'train', 'fit_command', 'check_name',
            'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
-           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'report_command', 'find_run', 'runs_list', 'doctor',
-           'tpu_check', 'version', 'main']
+           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'report_command', 'find_run', 'runs_list',
+           'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .core import GraphmerError, cpu_name, json_bytes, memory_bytes, read_json, sha256_bytes, sha256_file, home
+from .core import GraphmerError, cpu_name, home, json_bytes, memory_bytes, read_json, sha256_bytes, sha256_file, write_json
 from .evidence import runs
 from .evidence.report import RANKING, methods_in, write_report
 from .evidence.verification import seal, verify
@@ -205,6 +205,29 @@ def evaluate(run:Annotated[str,typer.Argument(help='A run directory or its name.
     there = read_json(folder/'metrics.json')
     if other := sorted(k for k,v in found.items() if not k.startswith(TIMED) and not k.endswith('_holds') and k in there and there[k]!=v): say(f'{len(other)} of {len(found)} numbers differ from those of the run, first {other[0]}: {there[other[0]]} there, {found[other[0]]} here'); raise typer.Exit(1)
     say('equal to the numbers of the run')
+
+# %% ../nbs/09b_cli.ipynb #c4ac315b
+@app.command()
+def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of data/ablations.')], seeds:Annotated[Optional[int],typer.Option(min=2,help='Only the first so many seeds.')]=None,
+           arms:Annotated[Optional[str],typer.Option(help='Only these arms, with commas between them.')]=None, set_:Changes=None, json_:Json=False):
+    "Train and ask every arm under every seed, and say what each part buys. What is finished is not done again."
+    from dataclasses import replace
+    from graphmer_se.evaluation.ablation import BASE, compare, read_ablation
+    a = read_ablation(spec)
+    if arms: a = replace(a,arms={k:a.arms[k] for k in arms.split(',') if k in a.arms} or a.arms)
+    a,done,first = replace(a,seeds=a.seeds[:seeds]),{},None
+    for s in a.seeds:
+        for arm in (BASE,*a.arms):
+            folder,params = prepared(a.source,a.profile,None,[*(f'{k}={v}' for k,v in a.keys(arm).items()),f'seed={s}',*(set_ or [])])
+            say(f'{arm}, seed {s}: {folder.name}')
+            like = done.get((BASE,s)) or first
+            if like is not None and not (folder/'params.json').exists(): runs.borrow(folder,params,like)
+            runs.execute(folder,params)
+            first,done[arm,s] = first or folder,folder
+    table = compare(a,done)
+    out = home()/'ablations'/f'{a.name}.json'
+    write_json(dict(ablation=a.name,profile=a.profile,source=a.source,seeds=list(a.seeds),runs={f'{arm} {s}':f.name for (arm,s),f in done.items()},comparisons=table.to_dict('records')),out)
+    answer(read_json(out),json_,f'{out}\n'+table.drop(columns=['p']).round(4).to_string(index=False))
 
 # %% ../nbs/09b_cli.ipynb #fc1edec8
 @app.command('report')

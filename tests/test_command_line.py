@@ -87,3 +87,15 @@ def test_a_build_that_was_killed_is_finished_by_the_next(corpus, tmp_path):
 def test_two_builds_do_not_write_one_folder(corpus, tmp_path):
     with alone(tmp_path/'kg'): done = graphmer('kg', 'build', corpus, '-o', tmp_path/'kg', home=tmp_path, check=False)
     assert done.returncode==2 and 'another build is writing' in done.stderr
+
+def test_an_ablation_compares_arms_seed_by_seed(corpus, tmp_path):
+    "Two seeds, one arm that changes the training and one that changes nothing; graph and tokens are made once per seed."
+    spec = tmp_path/'toy.toml'
+    spec.write_text(f'profile = "smoke"\nsource = "{corpus}"\nseeds = [1, 2]\nmeasures = ["words"]\n[settings]\ntasks = "words"\nsteps = 6\nvalidate_every = 6\n[arms.slow]\nlr = 1e-6\n[arms.same]\nthreads = 1\n')
+    done = graphmer('ablate', spec, '--json', home=tmp_path/'home')
+    found = json.loads(done.stdout)
+    by = {c['arm']:c for c in found['comparisons']}
+    assert by['same']['difference']==0 and by['same']['verdict']=='undecided' and by['slow']['seeds']==2 and by['slow']['questions']>300
+    assert len({*found['runs'].values()})==4 and done.stderr.count('encode: done before')==2
+    again = graphmer('ablate', spec, '--json', home=tmp_path/'home')
+    assert again.stdout==done.stdout and '[3/6]' not in again.stderr

@@ -97,9 +97,10 @@ def result_tables(m:dict)->str:
     parts = []
     if 'words/questions' in m:
         methods = ('encoder','5-gram','unigram')
-        rows = [[x,spread(m,f'words/{x}/accuracy'),spread(m,f'words/{x}/bits_per_token',2)] for x in methods]
+        whole = lambda x: spread(m,k) if (k:=f'words/{x}/identifier_accuracy') in m else ''
+        rows = [*([x,spread(m,f'words/{x}/accuracy'),spread(m,f'words/{x}/bits_per_token',2),whole(x)] for x in methods),*([['nearest identifier to the left','','',whole('nearest')]] if 'words/identifiers' in m else [])]
         strong = {(max(range(3),key=lambda i: m[f'words/{methods[i]}/accuracy']),1),(min(range(3),key=lambda i: m[f'words/{methods[i]}/bits_per_token']),2)}
-        parts.append(table(['hidden words','accuracy','bits per token'],rows,strong,f'{m["words/questions"]:,} hidden tokens of unseen repositories; 15 % of the words, hidden whole, no graph attached. The encoder sees both sides of a gap, the n-gram models the true tokens to its left. Intervals: 95 %, over repositories.'))
+        parts.append(table(['hidden words','accuracy','bits per token','frequent identifiers, whole'],rows,strong,f'{m["words/questions"]:,} hidden tokens of unseen repositories; 15 % of the words, hidden whole, no graph attached. The encoder sees both sides of a gap, the n-gram models the true tokens to its left. Intervals: 95 %, over repositories.'))
     for task,(title,what) in RANKING.items():
         if f'{task}/questions' not in m: continue
         methods,columns,places = methods_in(m,task),('mrr','hits_at_1','hits_at_10'),[p for p in PLACES if f'{task}/questions/{p}' in m]

@@ -217,9 +217,11 @@ def launch(folder, settings:dict):
         from accelerate import notebook_launcher
         return notebook_launcher(train_here,(folder,settings),num_processes=many)
     command = [sys.executable,'-m','torch.distributed.run','--standalone','--nproc_per_node',str(many),'--no-python',str(Path(sys.executable).parent/'graphmer'),'fit',str(folder),'--settings',json.dumps(settings)]
-    done = subprocess.run(command,stdout=subprocess.PIPE,stderr=subprocess.PIPE,text=True)
-    if done.returncode:
-        words = [l.split('graphmer: ')[1] for l in done.stderr.splitlines() if 'graphmer: ' in l] or done.stderr.strip().splitlines()[-1:]
+    said = ''
+    with subprocess.Popen(command,stdout=subprocess.DEVNULL,stderr=subprocess.PIPE,text=True,errors='replace') as process:
+        while part := process.stderr.read(64): said = (said+part)[-20_000:]; print(part,end='',file=sys.stderr,flush=True)       # the progress bar of the first process
+    if process.returncode:
+        words = [l.split('graphmer: ')[1] for l in said.splitlines() if 'graphmer: ' in l] or said.strip().splitlines()[-1:]
         raise GraphmerError(f'training in {many} processes failed: {words[0]}', f'the same call goes on from the last checkpoint; the folder is {folder}')
 
 def train_in_team(folder, settings:dict):
