@@ -77,7 +77,7 @@ def test_no_registry_host_and_no_machine_path_is_named():
     assert not found, found
 
 def test_the_results_table_is_made_from_the_reference_runs():
-    from graphmer_se.evidence.runs import reference_table
+    from graphmer_se.evidence.report import reference_table
     assert str(reference_table()) in (ROOT/'README.md').read_text(), 'execute nbs/index.ipynb and run `make sync`'
 
 def test_a_reference_run_holds_what_its_sums_say():

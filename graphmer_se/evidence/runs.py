@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STAGES', 'STAGE_FILES', 'REFERENCE_FILES', 'code_hash', 'run_parameters', 'run_name', 'runs_folder', 'locked',
            'is_finished', 'open_run', 'now', 'notebook_parameters', 'stage_path', 'execute_notebook', 'run_stage',
-           'done_stages', 'execute', 'borrow', 'list_runs', 'keep_reference', 'Table', 'reference_table']
+           'done_stages', 'execute', 'borrow', 'list_runs', 'keep_reference']
 
 # %% ../../nbs/09a_runs.ipynb #cd5d3f92
 import contextlib, datetime, fcntl, os, re, shutil, sys, time
@@ -163,20 +163,3 @@ def keep_reference(run, id:str)->Path:
     kept.mkdir(parents=True, exist_ok=True)
     for name in REFERENCE_FILES: shutil.copyfile(run/name, kept/name)
     return kept
-
-class Table(str):
-    "Markdown that Jupyter renders."
-    def _repr_markdown_(self): return str(self)
-
-def reference_table()->Table:
-    "The results of every reference run beside their baselines, as Markdown."
-    rows = ['| run (seed) | task on unseen repositories | encoder | baselines |','|---|---|---|---|']
-    for path in sorted((root()/'runs'/'reference').glob('*/metrics.json')):
-        m,params = read_json(path),read_json(path.with_name('params.json'))
-        label,value = f'`{path.parent.name}` ({params["seed"]})',lambda k: f'{m[k]:.3f} [{m[k+"_low"]:.3f}, {m[k+"_high"]:.3f}]'
-        rows.append(f'| {label} | hidden words, accuracy ({m["words/questions"]:,}) | {value("words/encoder/accuracy")} | 5-gram {value("words/5-gram/accuracy")}, unigram {m["words/unigram/accuracy"]:.3f} |')
-        rows.append(f'| | hidden words, bits per token | {m["words/encoder/bits_per_token"]:.2f} | 5-gram {m["words/5-gram/bits_per_token"]:.2f}, unigram {m["words/unigram/bits_per_token"]:.2f} |')
-        rows.append(f'| | hidden edges, MRR ({m["edges/questions"]:,} among {m["edges/candidates_mean"]:,.0f}) | {value("edges/encoder/mrr")} | '+', '.join(f'{x} {m[f"edges/{x}/mrr"]:.3f}' for x in ('co-occurrence kNN','frequency','name match'))+f', random {m["edges/random/mrr"]:.3f} |')
-        if 'edges/fusion/mrr' in m: rows.append(f'| | the same, graph and encoder in a learned fusion | {value("edges/fusion/mrr")} | the fusion without the encoder {value("edges/fusion without encoder/mrr")} |')
-        rows.append(f'| | hidden edges, Hits@10 | {m["edges/encoder/hits_at_10"]:.3f} | '+', '.join(f'{x} {m[f"edges/{x}/hits_at_10"]:.3f}' for x in ('co-occurrence kNN','frequency','name match'))+' |')
-    return Table('\n'.join(rows))
