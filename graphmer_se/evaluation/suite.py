@@ -72,6 +72,7 @@ class Suite:
     @property
     def rows_of_words(self)->tuple: return self.embedder.precision,self.embedder.length,self.embedder.rows,self.seed
 
+# %% ../../nbs/07f_suite.ipynb #0bd6fe91
 def words(s:Suite):
     places = s.kg.files.repository.to_numpy()[s.chains.unit_file]
     return words_task(s.embedder.model,s.chains,s.train,s.asked,places,*s.rows_of_words)
