@@ -6,8 +6,8 @@
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'say',
            'answer', 'inputs_hash', 'find_source', 'prepared', 'run', 'train', 'fit_command', 'check_name',
            'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
-           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'report_command', 'find_run', 'runs_list',
-           'doctor', 'tpu_check', 'version', 'main']
+           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'search_command', 'embed', 'report_command',
+           'find_run', 'runs_list', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -228,6 +228,27 @@ def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of dat
     out = home()/'ablations'/f'{a.name}.json'
     write_json(dict(ablation=a.name,profile=a.profile,source=a.source,seeds=list(a.seeds),runs={f'{arm} {s}':f.name for (arm,s),f in done.items()},comparisons=table.to_dict('records')),out)
     answer(read_json(out),json_,f'{out}\n'+table.drop(columns=['p']).round(4).to_string(index=False))
+
+# %% ../nbs/09b_cli.ipynb #8617f71b
+@app.command('search')
+def search_command(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], words:Annotated[str,typer.Argument(help='What the code does, in words.')],
+           most:Annotated[int,typer.Option('--most','-k',min=1,help='How many answers.')]=10, json_:Json=False):
+    "Find functions and classes by what they do."
+    from graphmer_se.use.search import index_of, load_searcher, search
+    searcher = load_searcher(find_run(run))
+    if list(searcher.weights)==['encoder']: say('this run has learned no weights for words beside the encoder (task search_named); searching with the encoder alone')
+    found = search(index_of(resolve_source(src),searcher),searcher,words,most)
+    answer(json.loads(found.to_json(orient='records')),json_,'\n'.join(f'{i:3}. {r.qualified_name}  {r.repository}/{r.file}:{r.line_start}'+(f'\n     {r.doc[:110]}' if r.doc else '') for i,r in enumerate(found.itertuples(),1)))
+
+@app.command()
+def embed(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Path,typer.Option('--out','-o',metavar='FILE',help='A Parquet file.')]):
+    "Vectors of all functions and classes, for tools of your own."
+    import pyarrow as pa
+    from graphmer_se.core import write_table
+    from graphmer_se.use.search import index_of, load_searcher
+    index = index_of(resolve_source(src),load_searcher(find_run(run)))
+    write_table(pa.Table.from_pandas(index.entities,preserve_index=False).replace_schema_metadata(None).append_column('vector',pa.array(list(index.vectors),type=pa.list_(pa.float32(),index.vectors.shape[1]))),out)
+    print(f'{out}: {len(index.entities):,} vectors of {index.vectors.shape[1]}')
 
 # %% ../nbs/09b_cli.ipynb #fc1edec8
 @app.command('report')

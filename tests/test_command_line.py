@@ -99,3 +99,17 @@ def test_an_ablation_compares_arms_seed_by_seed(corpus, tmp_path):
     assert len({*found['runs'].values()})==4 and done.stderr.count('encode: done before')==2
     again = graphmer('ablate', spec, '--json', home=tmp_path/'home')
     assert again.stdout==done.stdout and '[3/6]' not in again.stderr
+
+def test_search_finds_by_what_code_does_and_keeps_what_it_read(smoke, corpus, tmp_path):
+    run, home = only_run(smoke), tmp_path/'home'
+    ask = lambda *words: json.loads(graphmer('search', run, corpus/'json', *words, '--json', home=home).stdout)
+    first = ask('serialize obj as a JSON formatted stream', '-k', '3')
+    assert len(first)==3 and first[0]['score']>=first[1]['score'] and all(f['file'].startswith('json/') for f in first)
+    kept = list((home/'data'/'cache').glob('search-*'))
+    assert len(kept)==1 and ask('serialize obj as a JSON formatted stream', '-k', '3')==first
+    graphmer('embed', run, corpus/'json', '-o', tmp_path/'v.parquet', home=home)
+    import pyarrow.parquet as pq
+    table = pq.read_table(tmp_path/'v.parquet')
+    assert table.num_rows>20 and abs(sum(x*x for x in table['vector'][0].as_py())-1)<1e-4
+    assert list((home/'data'/'cache').glob('search-*'))==kept
+    assert 'empty' in graphmer('search', run, corpus/'json', ' ', home=home, check=False).stderr

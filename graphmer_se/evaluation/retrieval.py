@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_CANDIDATES', 'CODE_TOKENS', 'RIVALS', 'spoken', 'tf_idf', 'bm25', 'Pool', 'routines', 'by_repository', 'limited',
-           'spread', 'search_pools', 'tests_pools', 'pool_scores', 'questions_of', 'retrieval_task']
+           'spread', 'search_pools', 'tests_pools', 'pool_scores', 'questions_of', 'standardised', 'retrieval_task']
 
 # %% ../../nbs/07d_retrieval.ipynb #876fbd9b
 import re
@@ -127,16 +127,20 @@ def pool_scores(pool:Pool, chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder
 
 def questions_of(pools:list[Pool], scored:list[dict], columns:tuple)->list[Question]:
     "Every query as a question whose features are the scores of some methods."
-    return [Question(0,np.column_stack([s[c][i]/max(1e-9,s[c].std()) for c in columns]),int(p.right[i]),p.others[i]) for p,s in zip(pools,scored) for i in range(len(p.right))]
+    return [Question(0,standardised([s[c][i] for c in columns]),int(p.right[i]),p.others[i]) for p,s in zip(pools,scored) for i in range(len(p.right))]
+
+def standardised(scores:list[np.ndarray])->np.ndarray:
+    "Scores (candidates,) of several methods for one query as columns of mean 0 and variance 1."
+    return np.column_stack([(x-x.mean())/max(1e-9,x.std()) for x in scores])
 
 def retrieval_task(task:str, pools:list[Pool], validation:list[Pool], chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder, minilm:Embedder|None, text, seed:int)->tuple[dict,pd.DataFrame]:
     "Metrics, and one row per query with the rank by every method."
     if not any(len(p.right) for p in pools): return {},pd.DataFrame()
     score = lambda ps: [pool_scores(p,chains,kg,embedder,minilm,text) for p in progress(ps,task,unit='repository')]
     scored,known = score(pools),score(validation)
-    lexical = tuple(c for c in ('TF-IDF','BM25','name rule') if c in scored[0])
+    lexical = tuple(c for c in ('TF-IDF','BM25','name rule') if all(c in s for s in scored))
     hybrids = {'hybrid':(*lexical,'encoder'),'hybrid without encoder':lexical}
-    weights = {n:fit_fusion(questions_of(validation,known,cs),list(range(len(cs))),seed) for n,cs in hybrids.items()} if known and all(c in known[0] for c in lexical) else {}
+    weights = {n:fit_fusion(questions_of(validation,known,cs),list(range(len(cs))),seed) for n,cs in hybrids.items()} if known and all(c in k for k in known for c in lexical) else {}
     logits = {n:[f.logits(0,q.features) for q in questions_of(pools,scored,hybrids[n])] for n,f in weights.items()}
     names,rows,at = kg.entities.qualified_name,[],0
     for p,s in zip(pools,scored):
@@ -148,5 +152,6 @@ def retrieval_task(task:str, pools:list[Pool], validation:list[Pool], chains:Cha
             at += 1
     frame = pd.DataFrame(rows)
     found = rank_metrics(task,frame,seed,RIVALS,('encoder','hybrid'))
+    for n,f in weights.items(): found |= {f'{task}/{n}/weight of {c}':float(w) for c,w in zip(hybrids[n],(f.weights+f.deviations[0])/f.scale)}
     if weights: add_gain(found,f'{task}/gain of hybrid over hybrid without encoder',1/frame['rank hybrid'].to_numpy(),1/frame['rank hybrid without encoder'].to_numpy(),frame.repository.to_numpy(),seed)
     return found,frame
