@@ -6,8 +6,8 @@
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'say',
            'answer', 'inputs_hash', 'find_source', 'prepared', 'run', 'train', 'fit_command', 'check_name',
            'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
-           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'search_command', 'embed', 'report_command',
-           'find_run', 'runs_list', 'doctor', 'tpu_check', 'version', 'main']
+           'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'search_command', 'predict', 'embed',
+           'report_command', 'find_run', 'runs_list', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -115,6 +115,7 @@ def summary(m:dict)->list[str]:
     "A line per task."
     lines = [f'{task.replace("_"," "):18}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
     if 'words/questions' in m: lines = [f'{"words":18}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
+    if 'completion/sites' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','static rules','only one of that name'))+'   (F1)')
     if 'libraries/modules' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','what a word goes with','name in text','frequency'))+'   (F1)')
     return [*lines,*(f'{k:18}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
@@ -239,6 +240,22 @@ def search_command(run:Annotated[str,typer.Argument(help='A run directory or its
     if list(searcher.weights)==['encoder']: say('this run has learned no weights for words beside the encoder (task search_named); searching with the encoder alone')
     found = search(index_of(resolve_source(src),searcher),searcher,words,most)
     answer(json.loads(found.to_json(orient='records')),json_,'\n'.join(f'{i:3}. {r.qualified_name}  {r.repository}/{r.file}:{r.line_start}'+(f'\n     {r.doc[:110]}' if r.doc else '') for i,r in enumerate(found.itertuples(),1)))
+
+@app.command()
+def predict(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Optional[Path],typer.Option('--out','-o',metavar='FILE',help='All proposals: .parquet, else JSON lines.')]=None,
+            least:Annotated[float,typer.Option(min=0,max=1,help='The probability from which on a proposal is shown.')]=.5, json_:Json=False):
+    "Propose what the calls mean that static analysis left open, each with a probability."
+    import pyarrow as pa
+    from graphmer_se.core import write_atomic, write_table
+    from graphmer_se.use.distillation import completion_fusion, passed, predict
+    from graphmer_se.use.search import load_searcher
+    folder = find_run(run)
+    completion_fusion(folder)
+    proposed = predict(folder,resolve_source(src),load_searcher(folder).embedder)
+    if out and out.suffix=='.parquet': write_table(pa.Table.from_pandas(proposed,preserve_index=False).replace_schema_metadata(None),out)
+    elif out: write_atomic(out,proposed.to_json(orient='records',lines=True,force_ascii=False).encode())
+    good = passed(proposed,least)
+    answer(json.loads(good.to_json(orient='records')),json_,f'{len(proposed):,} open calls could mean a function of their repository; {len(good):,} proposals pass the gates with at least {least}'+''.join(f'\n{r.confidence:.2f}  {r.head_name} calls {r.tail_name}   {r.written}  {r.file}:{r.line_start}' for r in good.head(20).itertuples()))
 
 @app.command()
 def embed(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Path,typer.Option('--out','-o',metavar='FILE',help='A Parquet file.')]):

@@ -48,7 +48,8 @@ class Edges:
         gone = {(int(c.head[l]),int(c.relation[l]),int(c.tail[l])) for part in asked for _,l in part}
         keep = np.array([tuple(f) not in gone for f in self.facts.tolist()],bool)&(np.random.default_rng(seed_for(self.seed,'hidden facts')).random(len(self.facts))>=hidden)
         other = copy.copy(self)
-        other.features = graph_features(self.kg,self.facts[keep])
+        other.seen = self.facts[keep]
+        other.features = graph_features(self.kg,other.seen)
         return other
 
     def questions(self, units:np.ndarray, most:int, fits=lambda u,l: True)->tuple[list[tuple[int,int]],dict]:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NO_LIBRARY', 'UNITS_EACH', 'FEATURES', 'ENCODER_FEATURES', 'NEAREST', 'Modules', 'modules_of', 'votes', 'Libraries',
-           'best_threshold', 'f1_of', 'libraries_task', 'f1_metrics']
+           'libraries_task']
 
 # %% ../../nbs/07e_libraries.ipynb #5d2eb95b
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from ..core import GraphmerError, progress
-from .ranking import bootstrap, interval
+from .ranking import best_threshold, f1_metrics
 from .retrieval import spoken
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
@@ -109,18 +109,6 @@ class Libraries:
     def train_vectors(self, modules:Modules)->np.ndarray: return self.vectors if modules is self.train else self.vectors_of(modules)
 
 # %% ../../nbs/07e_libraries.ipynb #7ae48d47
-def best_threshold(score:np.ndarray, truth:np.ndarray)->float:
-    "The score above which predictions have the highest F1."
-    order = np.argsort(-score.ravel(),kind='stable')
-    right = np.cumsum(truth.ravel()[order])
-    f1 = 2*right/(np.arange(1,len(right)+1)+max(1,truth.sum()))
-    last = np.append(score.ravel()[order][1:]<score.ravel()[order][:-1],True)                   # a threshold cannot part equal scores
-    return float(score.ravel()[order][np.argmax(np.where(last,f1,-1))])
-
-def f1_of(counts:np.ndarray)->np.ndarray:
-    "F1 from (…, 3) true positives, false positives and misses."
-    return 2*counts[...,0]/np.maximum(2*counts[...,0]+counts[...,1]+counts[...,2],1e-9)
-
 def libraries_task(kg:KnowledgeGraph, chains:ChainSet, train:np.ndarray, validation:np.ndarray, test:np.ndarray, embedder:Embedder, text, seed:int)->tuple[dict,pd.DataFrame]:
     "F1 of every method, and one row per module with what it got right, wrong and missed."
     known,fresh,asked = (modules_of(kg,chains,units,text) for units in (train,validation,test))
@@ -142,18 +130,5 @@ def libraries_task(kg:KnowledgeGraph, chains:ChainSet, train:np.ndarray, validat
     for name,s in scores.items():
         said = s['test']>=best_threshold(s['validation'],y['validation'])
         counts[name] = np.stack([(said&y['test']).sum(1),(said&~y['test']).sum(1),(~said&y['test']).sum(1)+missed],1).astype(float)
-    return found|f1_metrics(counts,asked.repository,seed),pd.DataFrame(dict(repository=asked.repository,module=kg.entities.qualified_name.to_numpy()[asked.entity],
+    return found|f1_metrics('libraries',counts,asked.repository,seed,FEATURES[:4]),pd.DataFrame(dict(repository=asked.repository,module=kg.entities.qualified_name.to_numpy()[asked.entity],
         **{f'{kind} {name}':c[:,j].astype(np.int32) for name,c in counts.items() for j,kind in enumerate(('right','wrong','missed'))}))
-
-def f1_metrics(counts:dict[str,np.ndarray], groups:np.ndarray, seed:int)->dict:
-    "F1 with intervals over repositories, and the gains of the fusion; `counts` holds (modules, 3) for each method."
-    draws,found = {n:f1_of(bootstrap(c.T,groups,seed)) for n,c in counts.items()},{}
-    for n,c in counts.items():
-        found[f'libraries/{n}/f1'] = float(f1_of(c.sum(0)))
-        found[f'libraries/{n}/f1_low'],found[f'libraries/{n}/f1_high'] = interval(draws[n])
-    best = max((n for n in counts if n in FEATURES[:4]),key=lambda n: found[f'libraries/{n}/f1'])
-    for other,key in ((best,'libraries/gain of fusion over the best baseline'),('fusion without encoder','libraries/gain of fusion over fusion without encoder')):
-        found[key] = found['libraries/fusion/f1']-found[f'libraries/{other}/f1']
-        found[f'{key}_low'],found[f'{key}_high'] = interval(draws['fusion']-draws[other])
-        found[f'{key}_p'] = float((1+(draws['fusion']-draws[other]<=0).sum())/(1+len(draws[other])))
-    return found

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['realistic_rank', 'mean_reciprocal_rank', 'hits', 'random_mrr', 'bootstrap', 'interval', 'with_interval', 'add_gain',
-           'holm', 'methods_of', 'rank_metrics']
+           'holm', 'methods_of', 'rank_metrics', 'best_threshold', 'f1_of', 'f1_metrics']
 
 # %% ../../nbs/07_evaluation.ipynb #2f3a14a2
 import numpy as np
@@ -101,4 +101,31 @@ def rank_metrics(
     best = max((b for b in baselines if b in methods),key=lambda b: found[f'{task}/{b}/mrr'])
     for m in ours:
         if m in methods: add_gain(found,f'{task}/gain of {m} over the best baseline',1/frame[f'rank {m}'].to_numpy(),1/frame[f'rank {best}'].to_numpy(),groups,seed)
+    return found
+
+# %% ../../nbs/07_evaluation.ipynb #f12ca1c6
+def best_threshold(score:np.ndarray, truth:np.ndarray, wanted:int|None=None)->float:
+    "The score from which on predictions have the highest F1; `wanted` is how many there are to find, when not all of them have a score."
+    order,wanted = np.argsort(-score.ravel(),kind='stable'),truth.sum() if wanted is None else wanted
+    right,ranked = np.cumsum(truth.ravel()[order]),score.ravel()[order]
+    f1 = 2*right/(np.arange(1,len(right)+1)+max(1,wanted))
+    last = np.append(ranked[1:]<ranked[:-1],True)                   # a threshold cannot part equal scores
+    return float(ranked[np.argmax(np.where(last,f1,-1))])
+
+def f1_of(counts:np.ndarray)->np.ndarray:
+    "F1 from (…, 3) right, wrong and missed."
+    return 2*counts[...,0]/np.maximum(2*counts[...,0]+counts[...,1]+counts[...,2],1e-9)
+
+def f1_metrics(task:str, counts:dict[str,np.ndarray], groups:np.ndarray, seed:int, rivals:tuple)->dict:
+    "F1 with intervals over repositories, and the gains of the fusion over the best rival and over itself without the encoder; `counts` holds (items, 3) for each method."
+    draws,found = {n:f1_of(bootstrap(c.T,groups,seed)) for n,c in counts.items()},{}
+    for n,c in counts.items():
+        found[f'{task}/{n}/f1'] = float(f1_of(c.sum(0)))
+        found[f'{task}/{n}/f1_low'],found[f'{task}/{n}/f1_high'] = interval(draws[n])
+    best = max((n for n in counts if n in rivals),key=lambda n: found[f'{task}/{n}/f1'])
+    for other,key in ((best,f'{task}/gain of fusion over the best baseline'),('fusion without encoder',f'{task}/gain of fusion over fusion without encoder')):
+        apart = draws['fusion']-draws[other]
+        found[key] = found[f'{task}/fusion/f1']-found[f'{task}/{other}/f1']
+        found[f'{key}_low'],found[f'{key}_high'] = interval(apart)
+        found[f'{key}_p'] = float((1+(apart<=0).sum())/(1+len(apart)))
     return found

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'TIMED', 'Suite', 'words', 'leaves', 'edges', 'edges_half_hidden', 'disambiguation', 'search', 'search_named',
-           'search_masked', 'tests', 'libraries', 'latency', 'time_limit', 'open_suite', 'run_suite', 'learned_weights']
+           'search_masked', 'tests', 'libraries', 'completion', 'latency', 'time_limit', 'open_suite', 'run_suite',
+           'learned_weights']
 
 # %% ../../nbs/07f_suite.ipynb #921ab209
 import contextlib, signal, sys, threading, time
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from ..core import GraphmerError, read_arrays, read_json, write_json, write_table
+from .completion import COMPLETION_COLUMNS, completion_task
 from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
 from .libraries import libraries_task
 from .retrieval import retrieval_task, search_pools, tests_pools
@@ -69,6 +71,11 @@ class Suite:
     def fusions(self)->dict: return self.fitted_on(self.edges)
     def fitted_on(self, edges:Edges)->dict: return fitted(edges,self.questions['train'][0],self.questions['validation'][0],self.embedder,self.minilm,self.text)
 
+    @cached_property
+    def completed(self)->tuple:
+        "What the completion task gives: metrics, rows, and the fusions that `graphmer predict` needs."
+        return completion_task(self.kg,self.chains,self.plain,dict(train=self.train,validation=self.validation,test=self.test),self.config.test_edges,self.embedder,self.seed)
+
     @property
     def rows_of_words(self)->tuple: return self.embedder.precision,self.embedder.length,self.embedder.rows,self.seed
 
@@ -103,6 +110,8 @@ def tests(s:Suite):
 
 def libraries(s:Suite): return libraries_task(s.kg,s.chains,s.train,s.validation,s.test,s.embedder,s.text,s.seed)
 
+def completion(s:Suite): return s.completed[:2]
+
 # %% ../../nbs/07f_suite.ipynb #a63591d6
 @torch.no_grad()
 def latency(s:Suite, length:int=512, times:int=30):
@@ -119,7 +128,7 @@ def latency(s:Suite, length:int=512, times:int=30):
             if turn>=3: took[name].append(1e3*(time.perf_counter()-began))
     return {f'latency/{name}/p{q}_ms':float(np.percentile(ms,q)) for name,ms in took.items() for q in (50,95)},None
 
-TASKS:dict = dict(words=words,leaves=leaves,edges=edges,edges_half_hidden=edges_half_hidden,disambiguation=disambiguation,search_named=search_named,search_masked=search_masked,tests=tests,libraries=libraries,latency=latency)
+TASKS:dict = dict(words=words,leaves=leaves,edges=edges,edges_half_hidden=edges_half_hidden,disambiguation=disambiguation,search_named=search_named,search_masked=search_masked,tests=tests,libraries=libraries,completion=completion,latency=latency)
 assert tuple(TASKS)==TASK_NAMES
 TIMED = ('latency',)      # what tells the time is no metric of a run: the same run has other numbers
 
@@ -144,7 +153,7 @@ def open_suite(folder, config:EvaluationConfig, seed:int, precision:str='auto', 
     return Suite(kg,chains,Embedder(model,load_tokenizer(folder/'tokenizer.json'),chosen_precision(precision),length,config.evaluate_rows),part('train'),part('validation'),part('test'),config,seed)
 
 def run_suite(s:Suite, folder)->dict:
-    "Run the tasks that `folder` does not hold yet; metrics of each go to `evaluation/TASK.json`, its rows to `predictions/TASK.parquet`. Returns all metrics."
+    "Run the tasks that `folder` does not hold yet; metrics of each go to `evaluation/TASK.json`, its rows to `predictions/TASK.parquet`, what fusions learned to `fusion.json`. Returns all metrics."
     folder,found = Path(folder),{}
     for name in s.config.chosen:
         kept = folder/'evaluation'/f'{name}.json'
@@ -153,8 +162,12 @@ def run_suite(s:Suite, folder)->dict:
             if frame is not None and len(frame): write_table(pa.Table.from_pandas(frame,preserve_index=False).replace_schema_metadata(None),folder/'predictions'/f'{name}.parquet')
             write_json(metrics,kept)
         found |= read_json(kept)
+    if not (folder/'fusion.json').exists(): write_json(learned_weights(s),folder/'fusion.json')
     return found|{f'{k.removesuffix("_p")}_holds':bool(v) for k,v in holm({k:p for k,p in found.items() if k.endswith('_p')}).items()}
 
 def learned_weights(s:Suite)->dict:
-    "What the fusions of the edges learned."
-    return {n:f.as_json(COLUMNS,RELATIONS) for n,f in s.fusions.items() if hasattr(f,'as_json')}
+    "What the fusions of the edges and of the call sites learned, as far as those were asked."
+    asked,found = set(s.config.chosen),{}
+    if asked&{'edges','disambiguation'}: found |= {n:f.as_json(COLUMNS,RELATIONS) for n,f in s.fusions.items() if hasattr(f,'as_json')}
+    if 'completion' in asked: found |= {f'completion {n}':f.as_json(COMPLETION_COLUMNS,('calls',)) for n,f in s.completed[2].items()}
+    return found

@@ -81,9 +81,10 @@ def sentences(m:dict)->list[str]:
         said = [f'the {x} {compared(m,key,"beats","loses to")} it, {mrr(x):.3f} (difference {difference(m,key)})' for x in ours for key in [f'{task}/gain of {x} over the best baseline']]
         alone = [f'In the {x} the encoder {compared(m,key,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,key)}).' for x in ours if (key := f'{task}/gain of {x} over {x} without encoder') in m]
         found.append(f'<b>{RANKING[task][0]}:</b> the best rival is {best}, MRR {mrr(best):.3f}; {"; ".join(said)}. {" ".join(alone)} A random order gets {m[f"{task}/random/mrr"]:.3f}.')
-    if 'libraries/modules' in m:
-        key,more = 'libraries/gain of fusion over the best baseline','libraries/gain of fusion over fusion without encoder'
-        found.append(f'<b>Libraries of a module whose imports are hidden:</b> the fusion {compared(m,key,"beats","loses to")} the best single rule, F1 {m["libraries/fusion/f1"]:.3f} (difference {difference(m,key)}); in it the encoder '
+    for task,title in (('libraries','Libraries of a module whose imports are hidden'),('completion','Which function of that name is called, or none')):
+        if f'{task}/fusion/f1' not in m: continue
+        key,more = f'{task}/gain of fusion over the best baseline',f'{task}/gain of fusion over fusion without encoder'
+        found.append(f'<b>{title}:</b> the fusion {compared(m,key,"beats","loses to")} the best single rule, F1 {m[f"{task}/fusion/f1"]:.3f} (difference {difference(m,key)}); in it the encoder '
                      f'{compared(m,more,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,more)}).')
     return found or ['<b>Nothing was held out:</b> there is one file, so there is no unseen code to evaluate on.']
 
@@ -109,6 +110,9 @@ def result_tables(m:dict)->str:
         strong = {(max(range(len(methods)),key=lambda i: m[f'{task}/{methods[i]}/{c}']),j) for j,c in enumerate(columns,1)}
         parts.append(table([title.lower(),'MRR','Hits@1','Hits@10',*(f'MRR, tail {p}' for p in places)],[*rows,['random order',f'{m[f"{task}/random/mrr"]:.3f}','','',*('' for _ in places)]],strong,
             f'{m[f"{task}/questions"]:,} {what} {m[f"{task}/repositories"]} repositories, {m[f"{task}/candidates_mean"]:,.0f} candidates on average. Filtered realistic ranks; 95 % intervals over repositories.'))
+    if 'completion/sites' in m:
+        methods = sorted((k.split('/')[1] for k in m if k.startswith('completion/') and k.endswith('/f1')),key=lambda x: -m[f'completion/{x}/f1'])
+        parts.append(table(['call sites','F1'],[[x,spread(m,f'completion/{x}/f1')] for x in methods],{(0,1)},f'{m["completion/sites"]:,} call sites of {m["completion/repositories"]} repositories, receiver hidden: which of the {m["completion/pool_mean"]:.1f} functions that carry the name, or none of them (right for {m["completion/none_share"]:.0%})?'))
     if 'libraries/modules' in m:
         methods = sorted((k.split('/')[1] for k in m if k.startswith('libraries/') and k.endswith('/f1')),key=lambda x: -m[f'libraries/{x}/f1'])
         parts.append(table(['libraries of a module','F1'],[[x,spread(m,f'libraries/{x}/f1')] for x in methods],{(0,1)},f'{m["libraries/modules"]:,} modules of {m["libraries/repositories"]} repositories; imports hidden, {m["libraries/candidates"]:,} candidates, thresholds from validation. {m["libraries/unknown_share"]:.1%} of what is asked no training module imports, and counts as missed.'))
@@ -267,5 +271,6 @@ def reference_table()->Table:
             methods = methods_in(m,task)
             ours,rivals = [x for x in methods if x in OURS],[x for x in methods if x not in OURS]
             row(f'{title.lower()}, {dict(mrr="MRR",hits_at_1="Hits@1")[kind]} ({m[f"{task}/questions"]:,} among {m[f"{task}/candidates_mean"]:,.0f})','; '.join(f'{x} {value(f"{task}/{x}/{kind}")}' for x in ours),', '.join(f'{x} {m[f"{task}/{x}/{kind}"]:.3f}' for x in rivals))
+        if 'completion/sites' in m: row(f'which function of that name, or none, F1 ({m["completion/sites"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion without encoder','static rules','only one of that name')))
         if 'libraries/modules' in m: row(f'libraries of a module, F1 ({m["libraries/modules"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion without encoder','what a word goes with','neighbours in words','frequency','name in text')))
     return Table('\n'.join(rows))

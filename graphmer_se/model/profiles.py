@@ -34,7 +34,7 @@ class RunConfig:
             if getattr(self,name)<1: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a whole number above 0 for {name}')
         if self.vocabulary<300: raise GraphmerError(f'vocabulary = {self.vocabulary} is less than the bytes and special tokens', 'give 300 or more')
 
-TASK_NAMES = ('words','leaves','edges','edges_half_hidden','disambiguation','search_named','search_masked','tests','libraries','latency')
+TASK_NAMES = ('words','leaves','edges','edges_half_hidden','disambiguation','search_named','search_masked','tests','libraries','completion','latency')
 
 @dataclass(frozen=True)
 class EvaluationConfig:

@@ -149,6 +149,12 @@ class Fusion:
         return dict(features=[names[c] for c in self.columns],temperature=self.temperature,scale=self.scale.tolist(),weights=self.weights.tolist(),
                     deviations={kinds[k]:d.tolist() for k,d in self.deviations.items()})
 
+    @classmethod
+    def from_json(cls, said:dict, names:tuple, kinds:tuple)->'Fusion':
+        "The fusion that `as_json` wrote; a feature that is not known is an error."
+        if unknown := [f for f in said['features'] if f not in names]: raise GraphmerError(f'the fusion weighs {unknown[0]!r}, which this version does not know', 'evaluate the run again')
+        return cls([names.index(f) for f in said['features']],np.array(said['scale']),np.array(said['weights']),{kinds.index(k):np.array(d) for k,d in said['deviations'].items()},said['temperature'])
+
 # %% ../../nbs/05b_scoring.ipynb #36d7b313
 def fit_fusion(
     questions:list[Question], columns:list[int], seed:int, ridge:float=1., ridge_relation:float=5.,
