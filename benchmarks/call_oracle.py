@@ -1,6 +1,6 @@
 """Calls that really happened, against the calls of the graph.
 
-    python benchmarks/call_oracle.py PROJECT... [--python VENV/bin/python] [--tests tests] [--json]
+    python benchmarks/call_oracle.py PROJECT... [--python VENV/bin/python] [--tests tests] [--predict RUN] [--json]
 
 PROJECT is an unpacked source distribution with its tests. Its own test suite runs under `sys.setprofile`, which notes every pair (caller, callee) of Python
 functions of the project; the graph of the same folder is built; pairs are compared.
@@ -12,6 +12,7 @@ functions of the project; the graph of the same folder is built; pairs are compa
 An edge with the rule `py.calls.decorated` names what a decorator has put something else in front of; it is left out on both sides.
 Calling a generator or coroutine function runs none of its code, so the interpreter reports no call there; it reports one wherever the object is resumed. A pair as written
 whose callee is such a function is therefore left out of the precision unless it was observed.
+With `--predict RUN` the proposals of a trained run for calls that static analysis left open are held against what happened, by their probability.
 A frame of a comprehension belongs to the function around it. Class bodies are no callees. The interpreter needs pytest and what the tests import.
 """
 import argparse, json, os, subprocess, sys, tempfile
@@ -71,11 +72,8 @@ def observe(project:Path, python:str, tests:str, more:list)->dict:
         print(f'{project.name}: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""}',file=sys.stderr)
         return json.loads(out.read_text())
 
-def compare(project:Path, seen:dict)->dict:
-    "The graph of a project beside what was observed."
-    from graphmer_se.kg.build import build
-    from graphmer_se.parsing.corpus import Repository
-    kg = build([Repository(project.name,'0','unknown',project)])
+def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
+    "The observed (caller, callee) pairs as entities, how many callees the graph does not know, and where functions stand: (file, first line, name) -> id."
     e = kg.entities[kg.entities.repository==project.name]
     code = e[e.type.isin(['Function','Method','Test'])]
     at = {(r.file,r.line_start,r.name):r.id for r in code.itertuples()}
@@ -91,8 +89,6 @@ def compare(project:Path, seen:dict)->dict:
         found = at.get((file,line,plain))
         if found: return found
         return next((id for a,b,id in bodies[file] if a==line),None)      # a class body
-    name_of = e.set_index('id').qualified_name.to_dict()
-    file_of = e.set_index('id').file.to_dict()
     observed,unknown = set(),0
     for a,b in seen['pairs']:
         plain = b[2].rsplit('.',1)[-1]
@@ -103,6 +99,16 @@ def compare(project:Path, seen:dict)->dict:
             continue
         who = caller(*a)
         if who: observed.add((who,callee))
+    return observed,unknown,at
+
+def compare(project:Path, seen:dict)->dict:
+    "The graph of a project beside what was observed."
+    from graphmer_se.kg.build import build
+    from graphmer_se.parsing.corpus import Repository
+    kg = build([Repository(project.name,'0','unknown',project)])
+    observed,unknown,at = happened(kg,project,seen)
+    e = kg.entities[kg.entities.repository==project.name].set_index('id')
+    name_of,file_of = e.qualified_name.to_dict(),e.file.to_dict()
     calls = kg.triples.reset_index(drop=True)
     calls = calls[(calls.relation=='calls')&calls.status.isin(['resolved','ambiguous'])&(calls.rule!='py.calls.decorated')]
     predicted = {(h,t):(s,r) for h,t,s,r in zip(calls['head'],calls['tail'],calls.status,calls.rule)}
@@ -124,12 +130,34 @@ def compare(project:Path, seen:dict)->dict:
                 resolved_that_ran=len(certain),wrong_by_rule=dict(sorted(wrong.items(),key=lambda x: -x[1])),
                 missed=sorted((name_of[a],name_of[b]) for a,b in observed-set(predicted)),unconfirmed=sorted((name_of[a],name_of[b],*predicted[a,b]) for a,b in ran_pairs if (a,b) not in observed))
 
+BUCKETS = (0., .25, .5, .75, .9, .97)
+
+def judge(project:Path, seen:dict, run:Path)->list[tuple[float, bool]]:
+    "Of a run's proposals for open calls whose line ran: probability, and whether that call happened. A lower bound: a line may run without the call on it."
+    from graphmer_se.kg.build import build
+    from graphmer_se.parsing.corpus import Repository
+    from graphmer_se.use.distillation import passed, predict
+    from graphmer_se.use.search import load_searcher
+    source = Repository(project.name,'0','unknown',project)
+    proposed = passed(predict(run,[source],load_searcher(run).embedder),0.)
+    observed,_,at = happened(build([source]),project,seen)
+    ran,lazy = {(f,l) for f,l in seen['lines']},{at.get((f,l,name.rsplit('.',1)[-1])) for f,l,name in seen['lazy']}
+    return [(float(r.confidence),(r.head,r.tail) in observed) for r in proposed.itertuples() if (r.file,r.line_start) in ran and r.tail not in lazy]
+
+def by_bucket(judged:list[tuple[float, bool]])->list[dict]:
+    "How often proposals of about the same probability were seen to happen."
+    rows = []
+    for low, high in zip(BUCKETS, (*BUCKETS[1:], 1.01)):
+        part = [(p, ok) for p, ok in judged if low<=p<high]
+        if part: rows.append({'probability':f'{low:.2f} to {min(high, 1):.2f}', 'proposals':len(part), 'mean probability':round(sum(p for p, _ in part)/len(part), 3), 'happened':round(sum(ok for _, ok in part)/len(part), 3)})
+    return rows
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('projects',nargs='+',type=Path); p.add_argument('--python',default=sys.executable); p.add_argument('--tests',default='tests')
     p.add_argument('--json',action='store_true'); p.add_argument('--keep',type=Path,help='a folder where observations are kept and found again'); p.add_argument('--list',type=int,default=0,help='print so many misses of each kind')
-    p.add_argument('--pytest',default='',help='more arguments for pytest')
-    args,results = p.parse_args(),[]
+    p.add_argument('--pytest',default='',help='more arguments for pytest'); p.add_argument('--predict',type=Path,metavar='RUN',help='judge the proposals of a run for open calls instead')
+    args,results,judged = p.parse_args(),[],[]
     for project in args.projects:
         project = project.resolve()
         kept = args.keep/f'{project.name}.json' if args.keep else None
@@ -138,7 +166,11 @@ def main():
             tests = args.tests if (project/args.tests).exists() else '.'
             seen = observe(project,args.python,tests,args.pytest.split())
             if kept: kept.parent.mkdir(parents=True,exist_ok=True); kept.write_text(json.dumps(seen))
-        results.append(compare(project,seen))
+        if args.predict: judged += judge(project,seen,args.predict)
+        else: results.append(compare(project,seen))
+    if args.predict:
+        rows = by_bucket(judged)
+        return print(json.dumps(rows) if args.json else '\n'.join('   '.join(f'{k} {v}' for k,v in r.items()) for r in rows))
     total = dict(projects=len(results))
     for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):
         total[name] = round(sum((r[part] or 0)*r[whole] for r in results)/max(1,sum(r[whole] for r in results)),4)

@@ -113,3 +113,17 @@ def test_search_finds_by_what_code_does_and_keeps_what_it_read(smoke, corpus, tm
     assert table.num_rows>20 and abs(sum(x*x for x in table['vector'][0].as_py())-1)<1e-4
     assert list((home/'data'/'cache').glob('search-*'))==kept
     assert 'empty' in graphmer('search', run, corpus/'json', ' ', home=home, check=False).stderr
+
+def test_predictions_are_marked_gated_and_never_proved(smoke, corpus, tmp_path):
+    "Every proposal names two functions of the source that the graph holds apart, a probability and the call as written."
+    run, home = only_run(smoke), tmp_path/'home'
+    shown = json.loads(graphmer('predict', run, corpus/'xmlrpc', '-o', tmp_path/'p.parquet', '--least', '0', '--json', home=home).stdout)
+    import pyarrow.parquet as pq
+    every = pq.read_table(tmp_path/'p.parquet').to_pylist()
+    assert every and len(shown)<=len(every) and {p['status'] for p in every}=={'predicted'} and {p['source'] for p in every}=={'ml_extraction'}
+    graphmer('kg', 'build', corpus/'xmlrpc', '-o', tmp_path/'kg', home=home)
+    kg = load(tmp_path/'kg')
+    names, open_ = dict(zip(kg.entities.id, kg.entities['name'])), set(zip(kg.triples['head'], kg.triples['tail']))
+    for p in every: assert 0<=p['confidence']<=1 and p['written'].rsplit('.', 1)[-1].lstrip('?')==names[p['tail']] and (p['head'], p['written']) in open_
+    assert all(p['new'] and p['visible'] and p['range'] for p in shown) and [p['confidence'] for p in shown]==sorted((p['confidence'] for p in shown), reverse=True)
+    assert set(kg.triples.status)<={'resolved', 'external', 'ambiguous', 'unresolved'}
