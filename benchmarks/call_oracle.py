@@ -132,8 +132,8 @@ def compare(project:Path, seen:dict)->dict:
 
 BUCKETS = (0., .25, .5, .75, .9, .97)
 
-def judge(project:Path, seen:dict, run:Path)->list[tuple[float, bool]]:
-    "Of a run's proposals for open calls whose line ran: probability, and whether that call happened. A lower bound: a line may run without the call on it."
+def judge(project:Path, seen:dict, run:Path)->list[tuple[str, float, bool]]:
+    "Of a run's proposals for open calls whose line ran: project, probability before correction, and whether that call happened. A lower bound: a line may run without the call on it."
     from graphmer_se.kg.build import build
     from graphmer_se.parsing.corpus import Repository
     from graphmer_se.use.distillation import passed, predict
@@ -142,7 +142,7 @@ def judge(project:Path, seen:dict, run:Path)->list[tuple[float, bool]]:
     proposed = passed(predict(run,[source],load_searcher(run).embedder),0.)
     observed,_,at = happened(build([source]),project,seen)
     ran,lazy = {(f,l) for f,l in seen['lines']},{at.get((f,l,name.rsplit('.',1)[-1])) for f,l,name in seen['lazy']}
-    return [(float(r.confidence),(r.head,r.tail) in observed) for r in proposed.itertuples() if (r.file,r.line_start) in ran and r.tail not in lazy]
+    return [(project.name,float(r.uncorrected),(r.head,r.tail) in observed) for r in proposed.itertuples() if (r.file,r.line_start) in ran and r.tail not in lazy]
 
 def by_bucket(judged:list[tuple[float, bool]])->list[dict]:
     "How often proposals of about the same probability were seen to happen."
@@ -152,11 +152,25 @@ def by_bucket(judged:list[tuple[float, bool]])->list[dict]:
         if part: rows.append({'probability':f'{low:.2f} to {min(high, 1):.2f}', 'proposals':len(part), 'mean probability':round(sum(p for p, _ in part)/len(part), 3), 'happened':round(sum(ok for _, ok in part)/len(part), 3)})
     return rows
 
+def corrected(judged:list, out:Path, run:Path)->dict:
+    "Fit the correction of probabilities, say how good it is on a project that it was not fitted on, and write it to `out`."
+    import numpy as np
+    from graphmer_se.core import write_json
+    from graphmer_se.evaluation.edges import calibration_error
+    from graphmer_se.use.distillation import fit_calibration
+    names,p,ok = np.array([n for n,_,_ in judged]),np.array([x for _,x,_ in judged]),np.array([o for *_,o in judged])
+    left_out = np.zeros(len(p))
+    for name in sorted(set(names)): left_out[names==name] = fit_calibration(p[names!=name],ok[names!=name])(p[names==name])
+    whole = fit_calibration(p,ok)
+    found = dict(slope=whole.slope,offset=whole.offset,run=run.name,projects=sorted(set(names)),proposals=len(p),happened=float(ok.mean()),calibration_error_before=calibration_error(p,ok),calibration_error_left_out=calibration_error(left_out,ok))
+    write_json(found,out)
+    return found|dict(buckets=by_bucket(list(zip(left_out,ok))))
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('projects',nargs='+',type=Path); p.add_argument('--python',default=sys.executable); p.add_argument('--tests',default='tests')
     p.add_argument('--json',action='store_true'); p.add_argument('--keep',type=Path,help='a folder where observations are kept and found again'); p.add_argument('--list',type=int,default=0,help='print so many misses of each kind')
-    p.add_argument('--pytest',default='',help='more arguments for pytest'); p.add_argument('--predict',type=Path,metavar='RUN',help='judge the proposals of a run for open calls instead')
+    p.add_argument('--pytest',default='',help='more arguments for pytest'); p.add_argument('--predict',type=Path,metavar='RUN',help='judge the proposals of a run for open calls instead'); p.add_argument('--fit',type=Path,metavar='FILE',help='with --predict: fit the correction of their probabilities and write it')
     args,results,judged = p.parse_args(),[],[]
     for project in args.projects:
         project = project.resolve()
@@ -169,7 +183,8 @@ def main():
         if args.predict: judged += judge(project,seen,args.predict)
         else: results.append(compare(project,seen))
     if args.predict:
-        rows = by_bucket(judged)
+        if args.fit: found = corrected(judged,args.fit,args.predict); print(json.dumps(found,indent=1)); return
+        rows = by_bucket([(x,ok) for _,x,ok in judged])
         return print(json.dumps(rows) if args.json else '\n'.join('   '.join(f'{k} {v}' for k,v in r.items()) for r in rows))
     total = dict(projects=len(results))
     for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):

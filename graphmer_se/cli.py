@@ -243,8 +243,8 @@ def search_command(run:Annotated[str,typer.Argument(help='A run directory or its
 
 @app.command()
 def predict(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Optional[Path],typer.Option('--out','-o',metavar='FILE',help='All proposals: .parquet, else JSON lines.')]=None,
-            least:Annotated[float,typer.Option(min=0,max=1,help='The probability from which on a proposal is shown.')]=.5, json_:Json=False):
-    "Propose what the calls mean that static analysis left open, each with a probability."
+            least:Annotated[float,typer.Option(min=0,max=1,help='The probability from which on a proposal is shown.')]=.25, json_:Json=False):
+    "Propose what the calls mean that static analysis left open, each with a probability that test suites have corrected."
     import pyarrow as pa
     from graphmer_se.core import write_atomic, write_table
     from graphmer_se.use.distillation import completion_fusion, passed, predict

@@ -101,7 +101,7 @@ class Libraries:
             for i in rows:
                 here = words[i].indices
                 found[i,:,2] = goes_with[here].max(0,initial=0) if len(here) else 0
-        for i,said in enumerate(modules.words): found[i,:,1] = [n in set_of for set_of in [set(said)] for n in self.names]
+        for i,said in enumerate(map(set,modules.words)): found[i,:,1] = [n in said for n in self.names]
         found[:,:,3],found[:,:,4] = votes(lexical,self.imports,allowed),votes(vectors@self.vectors.T,self.imports,allowed)
         found[:,:,5] = vectors@self.cards.T
         return found
