@@ -256,6 +256,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.Suite.without': ( 'suite.html#suite.without',
                                                                                               'graphmer_se/evaluation/suite.py'),
+                                              'graphmer_se.evaluation.suite.TimeUp': ( 'suite.html#timeup',
+                                                                                       'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.completion': ( 'suite.html#completion',
                                                                                            'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.disambiguation': ( 'suite.html#disambiguation',

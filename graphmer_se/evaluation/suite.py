@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'TIMED', 'Suite', 'words', 'leaves', 'edges', 'edges_half_hidden', 'disambiguation', 'search', 'search_named',
-           'search_masked', 'tests', 'libraries', 'completion', 'latency', 'time_limit', 'open_suite', 'run_suite',
-           'learned_weights']
+           'search_masked', 'tests', 'libraries', 'completion', 'latency', 'TimeUp', 'time_limit', 'open_suite',
+           'run_suite', 'learned_weights']
 
 # %% ../../nbs/07f_suite.ipynb #921ab209
-import contextlib, signal, sys, threading, time
+import contextlib, ctypes, sys, threading, time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,15 +133,22 @@ assert tuple(TASKS)==TASK_NAMES
 TIMED = ('latency',)      # what tells the time is no metric of a run: the same run has other numbers
 
 # %% ../../nbs/07f_suite.ipynb #3adf2ba8
+class TimeUp(BaseException): "Raised in a thread whose time is up."
+
 @contextlib.contextmanager
-def time_limit(seconds:int, what:str):
-    "Stop with an error after so many seconds; only the main thread can be stopped."
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal,'setitimer'): yield; return
-    def stop(*_): raise GraphmerError(f'{what} took more than {seconds} s', 'raise task_seconds, or ask less: test_units, test_edges, test_queries')
-    was = signal.signal(signal.SIGALRM,stop)
-    signal.setitimer(signal.ITIMER_REAL,seconds)
-    try: yield
-    finally: signal.setitimer(signal.ITIMER_REAL,0); signal.signal(signal.SIGALRM,was)
+def time_limit(seconds:float, what:str):
+    "Stop this thread with an error after so many seconds, as soon as it is back in Python."
+    lock,over,me = threading.Lock(),[],threading.get_ident()
+    def stop():
+        with lock:
+            if not over: ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(me),ctypes.py_object(TimeUp))
+    timer = threading.Timer(seconds,stop)
+    timer.daemon = True
+    try: timer.start(); yield
+    except TimeUp: raise GraphmerError(f'{what} took more than {seconds} s', 'raise task_seconds, or ask less: test_units, test_edges, test_queries') from None
+    finally:
+        with lock: over.append(True)
+        timer.cancel()
 
 def open_suite(folder, config:EvaluationConfig, seed:int, precision:str='auto', device:str='auto', length:int=256)->Suite:
     "The suite of a run directory: its graph, chains, split and final encoder."
