@@ -3,6 +3,7 @@
 d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_url': '', 'lib_path': 'graphmer_se'},
   'syms': { 'graphmer_se.cli': { 'graphmer_se.cli.ablate': ('cli.html#ablate', 'graphmer_se/cli.py'),
                                  'graphmer_se.cli.answer': ('cli.html#answer', 'graphmer_se/cli.py'),
+                                 'graphmer_se.cli.changed': ('cli.html#changed', 'graphmer_se/cli.py'),
                                  'graphmer_se.cli.check_name': ('cli.html#check_name', 'graphmer_se/cli.py'),
                                  'graphmer_se.cli.corpus_fetch': ('cli.html#corpus_fetch', 'graphmer_se/cli.py'),
                                  'graphmer_se.cli.corpus_list': ('cli.html#corpus_list', 'graphmer_se/cli.py'),

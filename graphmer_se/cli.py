@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'say',
-           'answer', 'inputs_hash', 'find_source', 'prepared', 'run', 'train', 'fit_command', 'check_name',
+           'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'fit_command', 'check_name',
            'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats', 'kg_query',
            'kg_export', 'kg_diff', 'verify_command', 'evaluate', 'ablate', 'search_command', 'predict', 'embed',
            'report_command', 'find_run', 'runs_list', 'doctor', 'tpu_check', 'version', 'main']
@@ -56,12 +56,16 @@ RunName = Annotated[Optional[str],typer.Option('--name',help='Name of the run; m
 Force = Annotated[bool,typer.Option('--force',help='Repeat a run that exists.')]
 Changes = Annotated[Optional[list[str]],typer.Option('--set',metavar='KEY=VALUE',help='Change a key of the profile.')]
 
+def changed(changes:list[str])->dict[str,str]:
+    "The keys and values of --set."
+    if bad := [s for s in changes if '=' not in s]: raise GraphmerError(f'--set {bad[0]!r} is not KEY=VALUE', 'for example --set steps=200')
+    return dict(s.split('=',1) for s in changes)
+
 def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple[Path,dict]:
     "The folder and the parameters of a run. What this machine lacks is said before anything is built."
     from graphmer_se.model.fit import check_device
     from graphmer_se.model.profiles import load_profile
-    if bad := [s for s in changes if '=' not in s]: raise GraphmerError(f'--set {bad[0]!r} is not KEY=VALUE', 'for example --set steps=200')
-    settings = load_profile(profile, dict(s.split('=',1) for s in changes))
+    settings = load_profile(profile,changed(changes))
     check_device(settings['device'])
     source,repositories = find_source(src)
     say(f'{len(repositories)} {"repository" if len(repositories)==1 else "repositories"} from {source}')
@@ -190,14 +194,16 @@ def evaluate(run:Annotated[str,typer.Argument(help='A run directory or its name.
              out:Annotated[Optional[Path],typer.Option('--out','-o',help='Where results go; evaluations/RUN-… by default. What is there already is not done again.')]=None, set_:Changes=None, json_:Json=False):
     "Ask a trained encoder again: the same questions, other tasks, or more of them. The run itself stays as it is."
     import torch
-    from dataclasses import asdict
+    from dataclasses import asdict, fields
     from graphmer_se.core import taken
     from graphmer_se.evaluation.suite import TIMED, open_suite, run_suite
     from graphmer_se.model.profiles import EvaluationConfig, typed
     folder = find_run(run)
     params = read_json(folder/'params.json')
-    given = {k:typed(k,v) for k,v in (s.split('=',1) for s in set_ or [])}
-    config = EvaluationConfig(**taken(EvaluationConfig,params|given|dict(tasks=tasks.replace(',',' '))))
+    given = {k:typed(k,v) for k,v in changed(set_ or []).items()}
+    if other := sorted(set(given)-{f.name for f in fields(EvaluationConfig)}-{'threads','device','precision'}): raise GraphmerError(f'{other[0]} belongs to training; the encoder is trained already', 'keys: threads, device, precision, '+', '.join(f.name for f in fields(EvaluationConfig)))
+    params |= given
+    config = EvaluationConfig(**taken(EvaluationConfig,params|dict(tasks=tasks.replace(',',' '))))
     out = out or home()/'evaluations'/f'{folder.name}-{sha256_bytes(json_bytes(asdict(config)|given|dict(tasks="")))[:8]}'
     torch.set_num_threads(params['threads'] or os.cpu_count())
     found = run_suite(open_suite(folder,config,params['seed'],params['precision'],params['device'],params['length']),out)

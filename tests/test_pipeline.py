@@ -121,4 +121,6 @@ def test_asking_again_gives_the_numbers_of_the_run(smoke, tmp_path):
     assert graphmer('evaluate', run.name, '--tasks', 'edges,search_masked', '-o', tmp_path/'again', home=smoke).stdout==done.stdout
     graphmer('evaluate', run.name, '--tasks', 'edges', '--set', 'test_edges=20', '-o', tmp_path/'fewer', home=smoke)
     assert 0<read_json(tmp_path/'fewer'/'evaluation'/'edges.json')['edges/questions']<=20
+    assert 'belongs to training' in graphmer('evaluate', run.name, '--set', 'steps=9', home=smoke, check=False).stderr
+    assert 'KEY=VALUE' in graphmer('evaluate', run.name, '--set', 'test_edges', home=smoke, check=False).stderr
     assert 'unknown task' in graphmer('evaluate', run.name, '--tasks', 'edgez', home=smoke, check=False).stderr
