@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from ..core import progress, seed_for
-from .edges import text_without
+from .edges import evenly, text_without
 from .ranking import add_gain, rank_metrics, realistic_rank
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
@@ -37,7 +37,7 @@ def bm25(candidates:list[str], queries:list[str])->np.ndarray:
     "BM25 (Lucene's variant, k1 1.5, b .75), (queries, candidates)."
     index = bm25s.BM25()
     index.index([spoken(c) or ['-'] for c in candidates],show_progress=False)
-    return np.stack([index.get_scores(spoken(q)) if spoken(q) else np.zeros(len(candidates)) for q in queries])
+    return np.stack([index.get_scores(said) if said else np.zeros(len(candidates)) for said in map(spoken,queries)])
 
 # %% ../../nbs/07d_retrieval.ipynb #c0be9520
 MOST_CANDIDATES,CODE_TOKENS = 1000,128
@@ -71,17 +71,13 @@ def limited(asked:np.ndarray, every:np.ndarray, seed:int, *what)->np.ndarray:
 
 def spread(pools:dict[str,np.ndarray], most:int, seed:int, what:str)->dict[str,np.ndarray]:
     "At most `most` of all in all, as evenly over repositories as they allow."
-    found,left = {},most
-    for i,name in enumerate(sorted(pools,key=lambda n: (len(pools[n]),n))):
-        many = min(len(pools[name]),-(-left//(len(pools)-i)))
-        found[name] = np.sort(np.random.default_rng(seed_for(seed,what,name)).choice(pools[name],many,replace=False))
-        left -= many
-    return found
+    return {name:np.sort(np.random.default_rng(seed_for(seed,what,name)).choice(pools[name],many,replace=False)) for name,many in evenly({n:len(p) for n,p in pools.items()},most).items()}
 
 def search_pools(kg:KnowledgeGraph, chains:ChainSet, units:np.ndarray, most:int, hide:bool, seed:int)->list[Pool]:
     "Docstrings as queries. Functions with the same documentation are right for each other."
     every = by_repository(kg,chains,routines(kg,chains,units))
-    documented = {p:np.intersect1d(us,documented_units(chains,us)) for p,us in every.items()}
+    said = documented_units(chains,units)
+    documented = {p:np.intersect1d(us,said) for p,us in every.items()}
     pools = []
     for place,asked in spread({p:u for p,u in documented.items() if len(u)},most,seed,'search').items():
         chosen = limited(asked,every[place],seed,'candidates',place)
@@ -122,7 +118,7 @@ def pool_scores(pool:Pool, chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder
     if minilm: found['MiniLM'] = minilm.of_texts(queries)@minilm.of_texts(candidates).T
     if any(pool.names):
         names = [words_of(kg.entities['name'][chains.unit_entity[u]]) for u in pool.units]
-        found['name rule'] = np.array([[len(words_of(q)&n)/max(1,len(words_of(q)|n)) for n in names] for q in pool.names])
+        found['name rule'] = np.array([[len(q&n)/max(1,len(q|n)) for n in names] for q in map(words_of,pool.names)])
     return found
 
 def questions_of(pools:list[Pool], scored:list[dict], columns:tuple)->list[Question]:

@@ -118,8 +118,8 @@ def latency(s:Suite, length:int=512, times:int=30):
     "Milliseconds to encode one row of `length` tokens, and the same for PyTorch's own transformer of that size, one after the other. Its numbers tell the time, so they stand apart from metrics."
     c,device = s.embedder.model.config,s.embedder.model.head_bias.device
     rival = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(c.hidden,c.heads,c.feed_forward,activation='gelu',batch_first=True),c.layers,enable_nested_tensor=False).eval().to(device)
-    batch = {k:torch.ones(1,length,dtype=torch.long,device=device) for k in ('leaf','relation','group','slot')}|dict(chain=torch.ones(1,length,dtype=torch.long,device=device),root=torch.arange(length,device=device)[None],ids=torch.ones(1,length,dtype=torch.long,device=device))
-    for k in ('leaf','relation','group','slot'): batch[k] *= 0
+    filled = lambda value: torch.full((1,length),value,device=device)
+    batch = dict.fromkeys(('leaf','relation','group','slot'),filled(0))|dict(ids=filled(1),chain=filled(1),root=torch.arange(length,device=device)[None])
     x,took = torch.randn(1,length,c.hidden,device=device),dict(encoder=[],transformer=[])
     for turn in range(times+3):
         for name,run in (('encoder',lambda: s.embedder.model(batch)),('transformer',lambda: rival(x))):

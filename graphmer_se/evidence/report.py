@@ -77,7 +77,7 @@ def sentences(m:dict)->list[str]:
     for task in (t for t in RANKING if f'{t}/questions' in m):
         mrr = lambda x: m[f'{task}/{x}/mrr']
         ours = [x for x in OURS if f'{task}/gain of {x} over the best baseline' in m]
-        best = max((x for x in methods_in(m,task) if x.split(' w')[0] not in OURS),key=mrr)
+        best = max((x for x in methods_in(m,task) if not x.startswith(OURS)),key=mrr)       # 'fusion without encoder' is no rival but a control
         said = [f'the {x} {compared(m,key,"beats","loses to")} it, {mrr(x):.3f} (difference {difference(m,key)})' for x in ours for key in [f'{task}/gain of {x} over the best baseline']]
         alone = [f'In the {x} the encoder {compared(m,key,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,key)}).' for x in ours if (key := f'{task}/gain of {x} over {x} without encoder') in m]
         found.append(f'<b>{RANKING[task][0]}:</b> the best rival is {best}, MRR {mrr(best):.3f}; {"; ".join(said)}. {" ".join(alone)} A random order gets {m[f"{task}/random/mrr"]:.3f}.')
@@ -167,7 +167,7 @@ def relation_bars(m:dict)->str:
     relations = sorted(k.split('/')[2] for k in m if k.startswith('edges/questions/') and k.split('/')[2] not in PLACES)
     if not relations: return ''
     f,axis = figure(7.6,3.2)
-    methods = list(zip(methods_in(m,'edges'),('#2563a8','#3b8655','#7a4fa3','#9bc4a5','#c9b7dc','#b4552d','#8a94a3','#c9a227','#d7a6b3')))
+    methods = list(zip(methods_in(m,'edges'),('#2563a8','#3b8655','#7a4fa3','#9bc4a5','#c9b7dc','#b4552d','#8a94a3','#c9a227','#d7a6b3','#5b6675')))
     for i,(x,colour) in enumerate(methods): axis.bar(np.arange(len(relations))+(i-(len(methods)-1)/2)*.8/len(methods),[m[f'edges/{x}/{r}/mrr'] for r in relations],.76/len(methods),color=colour,label=x)
     axis.set_xticks(range(len(relations)),[f'{r}\n({m[f"edges/questions/{r}"]})' for r in relations],fontsize=7.5); axis.set_ylabel('MRR',fontsize=8); axis.legend(fontsize=7,frameon=False,ncols=3,loc='lower center',bbox_to_anchor=(.5,1.)); axis.grid(axis='x',visible=False)
     return svg(f)
