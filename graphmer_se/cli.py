@@ -119,8 +119,8 @@ def summary(m:dict)->list[str]:
     "A line per task."
     lines = [f'{task.replace("_"," "):18}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
     if 'words/questions' in m: lines = [f'{"words":18}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
-    if 'completion/sites' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','static rules','only one of that name'))+'   (F1)')
-    if 'libraries/modules' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','what a word goes with','name in text','frequency'))+'   (F1)')
+    if 'completion/items' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','static rules','only one of that name'))+'   (F1)')
+    if 'libraries/items' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','what a word goes with','name in text','frequency'))+'   (F1)')
     return [*lines,*(f'{k:18}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STORED', 'DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
            'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'tables_hash',
-           'write_arrays', 'read_arrays', 'StepLog', 'taken', 'git_state', 'cpu_name', 'native_bf16', 'memory_bytes',
-           'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
+           'write_arrays', 'read_arrays', 'arrays_header', 'StepLog', 'taken', 'git_state', 'cpu_name', 'native_bf16',
+           'memory_bytes', 'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
 import csv, ctypes, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, warnings
@@ -134,20 +134,29 @@ def read_arrays(
     path,
     mapped:bool=False, # views of the file: only what is used is read, and processes share it
 )->dict:
-    "The arrays at `path`; a missing or damaged file is an error that names it."
+    "The arrays at `path`, bf16 as float32; a missing or damaged file is an error that names it."
+    header,start = arrays_header(path)
+    with open(path,'rb') as f: content = mmap.mmap(f.fileno(),0,access=mmap.ACCESS_READ)
+    def view(x):
+        shape,kind = x['shape'],x['dtype']
+        if not math.prod(shape): return np.zeros(shape,STORED[kind])
+        found = np.frombuffer(content,STORED[kind],math.prod(shape),start+x['data_offsets'][0]).reshape(shape)
+        if kind=='BF16': return (found.astype(np.uint32)<<16).view(np.float32)
+        return found if mapped else found.copy()
+    return {name:view(x) for name,x in header.items()}
+
+def arrays_header(path)->tuple[dict,int]:
+    "Name -> dtype, shape and place of every array of a whole safetensors file, and where the arrays begin."
     if not Path(path).exists(): raise GraphmerError(f'missing file {path}', 'run the stage that writes it')
     try:
-        with safetensors.safe_open(path,'np') as f:        # checks the header and the length
-            if not mapped: return {name:f.get_tensor(name) for name in f.keys()}
+        with safetensors.safe_open(path,'np'): pass        # checks the header and the length
     except safetensors.SafetensorError as e: raise GraphmerError(f'{path} is damaged: {e}', 'delete it and run the stage again') from None
     with open(path,'rb') as f:
         start = 8+int.from_bytes(f.read(8),'little')
         header = json.loads(f.read(start-8))
-        content = mmap.mmap(f.fileno(),0,access=mmap.ACCESS_READ)
-    view = lambda x: np.frombuffer(content,STORED[x['dtype']],math.prod(x['shape']),start+x['data_offsets'][0]).reshape(x['shape']) if math.prod(x['shape']) else np.zeros(x['shape'],STORED[x['dtype']])
-    return {name:view(x) for name,x in header.items() if name!='__metadata__'}
+    return {name:x for name,x in header.items() if name!='__metadata__'},start
 
-STORED = dict(BOOL='?',U8='u1',I8='i1',I16='<i2',I32='<i4',I64='<i8',U64='<u8',F16='<f2',F32='<f4',F64='<f8')  # of the safetensors format, in numpy's words
+STORED = dict(BOOL='?',U8='u1',I8='i1',I16='<i2',I32='<i4',I64='<i8',U64='<u8',F16='<f2',BF16='<u2',F32='<f4',F64='<f8')  # of the safetensors format, in numpy's words
 
 # %% ../nbs/core.ipynb #8308e42b
 class StepLog:

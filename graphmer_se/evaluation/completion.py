@@ -15,7 +15,8 @@ import pandas as pd
 from scipy.special import softmax
 from ..core import progress, seed_for
 from .edges import Edges, leaf_questions
-from .ranking import best_threshold, f1_metrics
+from .protocol import numbers_of
+from .ranking import best_threshold
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
@@ -134,6 +135,6 @@ def completion_task(kg:KnowledgeGraph, chains:ChainSet, plain:Edges, parts:dict,
         if name=='fusion': frame |= dict(said=[names[pool[i]] for (i,_),pool in zip(said,asked.pools)],probability=[p for _,p in said])
     for name,rule in RULES.items(): counts[name] = [outcome(i,p>0,q) for q in questions['test'] for i,p in [rule(q)]]
     counts = {n:np.array(c,dtype=float) for n,c in counts.items()}
-    found = {'completion/sites':len(asked.asked),'completion/repositories':len(set(places)),'completion/none_share':float((asked.answer==NONE).mean()),'completion/pool_mean':float(np.mean([len(p) for p in asked.pools]))}
-    frame |= {f'{kind} {n}':c[:,j].astype(np.int32) for n,c in counts.items() for j,kind in enumerate(('right','wrong','missed'))}
-    return found|f1_metrics('completion',counts,places,seed,tuple(RULES)),pd.DataFrame(frame),fusions
+    frame |= dict(candidates=[len(p) for p in asked.pools])|{f'{kind} {n}':c[:,j].astype(np.int32) for n,c in counts.items() for j,kind in enumerate(('right','wrong','missed'))}
+    frame = pd.DataFrame(frame)
+    return numbers_of('completion',frame,seed),frame,fusions

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ASKED', 'ASKED_IDS', 'COLUMNS', 'evenly', 'Edges', 'vector_scorer', 'leaf_questions', 'encoder_scorer',
            'text_without', 'minilm_scorer', 'columns_of', 'with_logit', 'Stacked', 'fitted', 'where_is', 'scores_of',
-           'row_of', 'edges_task', 'edge_metrics', 'calibration_error', 'alike', 'disambiguation_task']
+           'row_of', 'edges_task', 'alike', 'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from ..core import progress, seed_for
-from .ranking import add_gain, rank_metrics, realistic_rank
+from .protocol import numbers_of
+from .ranking import realistic_rank
 from ..kg.store import KnowledgeGraph
 from ..model.batches import MaskConfig, assemble, pack
 from ..model.chains import RELATIONS, ChainSet
@@ -180,21 +181,7 @@ def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedde
         if fusions: row['probability'] = float(fusions['fusion'].probabilities(q.kind,q.features[~q.others]).max())
         found.append(row)
     frame = pd.DataFrame(found)
-    return edge_metrics(task,frame,edges.seed),frame
-
-def edge_metrics(task:str, frame:pd.DataFrame, seed:int)->dict:
-    "All metrics, from the table alone."
-    found = rank_metrics(task,frame,seed,(*BASELINES,'MiniLM'),('encoder','fusion','boosted'),('relation','elsewhere'))
-    if 'rank fusion' not in frame: return found
-    for ours,other in (('fusion','fusion without encoder'),('boosted','boosted without encoder'),('fusion','fusion with MiniLM')):
-        if f'rank {other}' in frame: add_gain(found,f'{task}/gain of {ours} over {other}',1/frame[f'rank {ours}'].to_numpy(),1/frame[f'rank {other}'].to_numpy(),frame.repository.to_numpy(),seed)
-    found[f'{task}/fusion/calibration_error'] = calibration_error(frame.probability.to_numpy(),(frame['rank fusion']==1).to_numpy())
-    return found
-
-def calibration_error(probability:np.ndarray, right:np.ndarray, bins:int=10)->float:
-    "Expected calibration error (arXiv 1706.04599): how far the probability of the first candidate is from how often it is right, over bins of equal size."
-    order = np.array_split(np.argsort(probability,kind='stable'),bins)
-    return float(sum(len(i)*abs(probability[i].mean()-right[i].mean()) for i in order if len(i))/len(probability))
+    return numbers_of(task,frame,edges.seed),frame
 
 # %% ../../nbs/07c_edges.ipynb #0f8dfa60
 def alike(edges:Edges, unit:int, leaf:int)->bool:
@@ -216,4 +203,4 @@ def disambiguation_task(edges:Edges, asked:list, fusions:dict, embedder:Embedder
         found.append(row_of(edges,h,candidates,q,scored,first))
     if not found: return {},pd.DataFrame()
     frame = pd.DataFrame(found)
-    return rank_metrics('disambiguation',frame,edges.seed,('same module','nearest','imported','frequency','co-occurrence kNN','MiniLM'),('encoder','fusion','boosted'),('relation',)),frame
+    return numbers_of('disambiguation',frame,edges.seed),frame

@@ -14,7 +14,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from ..core import GraphmerError, progress
-from .ranking import best_threshold, f1_metrics
+from .protocol import numbers_of
+from .ranking import best_threshold
 from .retrieval import spoken
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
@@ -124,9 +125,10 @@ def libraries_task(kg:KnowledgeGraph, chains:ChainSet, train:np.ndarray, validat
     scores = {EVIDENCE[i]:{p:x[p][:,:,i] for p in x} for i in (0,1,2,3)}|{'encoder':{p:x[p][:,:,5] for p in x},'encoder neighbours':{p:x[p][:,:,4] for p in x},
               'fusion without encoder':learned(graph),'fusion':learned(list(range(len(EVIDENCE))))}
     missed = np.array([len(l)-int(t.sum()) for l,t in zip(asked.libraries,y['test'])])        # libraries that no training module knows: nobody can find them
-    counts,found = {},{'libraries/modules':len(asked.entity),'libraries/repositories':len(set(asked.repository)),'libraries/candidates':len(source.candidates),'libraries/unknown_share':float(missed.sum()/max(1,sum(map(len,asked.libraries))))}
+    counts = {}
     for name,s in scores.items():
         said = s['test']>=best_threshold(s['validation'],y['validation'])
         counts[name] = np.stack([(said&y['test']).sum(1),(said&~y['test']).sum(1),(~said&y['test']).sum(1)+missed],1).astype(float)
-    return found|f1_metrics('libraries',counts,asked.repository,seed,EVIDENCE[:4]),pd.DataFrame(dict(repository=asked.repository,module=kg.entities.qualified_name.to_numpy()[asked.entity],
+    frame = pd.DataFrame(dict(repository=asked.repository,module=kg.entities.qualified_name.to_numpy()[asked.entity],candidates=len(source.candidates),libraries=[len(l) for l in asked.libraries],unknown=missed,
         **{f'{kind} {name}':c[:,j].astype(np.int32) for name,c in counts.items() for j,kind in enumerate(('right','wrong','missed'))}))
+    return numbers_of('libraries',frame,seed),frame

@@ -20,7 +20,7 @@ from .completion import COMPLETION_COLUMNS, completion_task
 from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
 from .libraries import libraries_task
 from .retrieval import retrieval_task, search_pools, tests_pools
-from .ranking import holm
+from .protocol import with_holm
 from .tasks import leaves_task, words_task
 from ..kg.store import KnowledgeGraph, load
 from ..model.batches import load_split, sample_units, units_of
@@ -77,14 +77,15 @@ class Suite:
         return completion_task(self.kg,self.chains,self.plain,dict(train=self.train,validation=self.validation,test=self.test),self.config.test_edges,self.embedder,self.seed)
 
     @property
+    def places(self)->np.ndarray: return self.kg.files.repository.to_numpy()[self.chains.unit_file]
+    @property
     def rows_of_words(self)->tuple: return self.embedder.precision,self.embedder.length,self.embedder.rows,self.seed
 
 # %% ../../nbs/07f_suite.ipynb #0bd6fe91
 def words(s:Suite):
-    places = s.kg.files.repository.to_numpy()[s.chains.unit_file]
-    return words_task(s.embedder.model,s.chains,s.train,s.asked,places,*s.rows_of_words)
+    return words_task(s.embedder.model,s.chains,s.train,s.asked,s.places,*s.rows_of_words)
 
-def leaves(s:Suite): return leaves_task(s.embedder.model,s.chains,s.train,s.asked,*s.rows_of_words),None
+def leaves(s:Suite): return leaves_task(s.embedder.model,s.chains,s.train,s.asked,s.places,*s.rows_of_words)
 
 def edges(s:Suite):
     asked,counted = s.questions['test']
@@ -166,11 +167,12 @@ def run_suite(s:Suite, folder)->dict:
         kept = folder/'evaluation'/f'{name}.json'
         if not kept.exists():
             with time_limit(s.config.task_seconds,f'task {name}'): metrics,frame = TASKS[name](s)
-            if frame is not None and len(frame): write_table(pa.Table.from_pandas(frame,preserve_index=False).replace_schema_metadata(None),folder/'predictions'/f'{name}.parquet')
+            for table,f in (frame if isinstance(frame,dict) else {name:frame}).items():
+                if f is not None and len(f): write_table(pa.Table.from_pandas(f,preserve_index=False).replace_schema_metadata(None),folder/'predictions'/f'{table}.parquet')
             write_json(metrics,kept)
         found |= read_json(kept)
     if not (folder/'fusion.json').exists(): write_json(learned_weights(s),folder/'fusion.json')
-    return found|{f'{k.removesuffix("_p")}_holds':bool(v) for k,v in holm({k:p for k,p in found.items() if k.endswith('_p')}).items()}
+    return with_holm(found)
 
 def learned_weights(s:Suite)->dict:
     "What the fusions of the edges and of the call sites learned, as far as those were asked."

@@ -110,12 +110,12 @@ def result_tables(m:dict)->str:
         strong = {(max(range(len(methods)),key=lambda i: m[f'{task}/{methods[i]}/{c}']),j) for j,c in enumerate(columns,1)}
         parts.append(table([title.lower(),'MRR','Hits@1','Hits@10',*(f'MRR, tail {p}' for p in places)],[*rows,['random order',f'{m[f"{task}/random/mrr"]:.3f}','','',*('' for _ in places)]],strong,
             f'{m[f"{task}/questions"]:,} {what} {m[f"{task}/repositories"]} repositories, {m[f"{task}/candidates_mean"]:,.0f} candidates on average. Filtered realistic ranks; 95 % intervals over repositories.'))
-    if 'completion/sites' in m:
+    if 'completion/items' in m:
         methods = sorted((k.split('/')[1] for k in m if k.startswith('completion/') and k.endswith('/f1')),key=lambda x: -m[f'completion/{x}/f1'])
-        parts.append(table(['call sites','F1'],[[x,spread(m,f'completion/{x}/f1')] for x in methods],{(0,1)},f'{m["completion/sites"]:,} call sites of {m["completion/repositories"]} repositories, receiver hidden: which of the {m["completion/pool_mean"]:.1f} functions that carry the name, or none of them (right for {m["completion/none_share"]:.0%})?'))
-    if 'libraries/modules' in m:
+        parts.append(table(['call sites','F1'],[[x,spread(m,f'completion/{x}/f1')] for x in methods],{(0,1)},f'{m["completion/items"]:,} call sites of {m["completion/repositories"]} repositories, receiver hidden: which of the {m["completion/candidates_mean"]:.1f} functions that carry the name, or none of them (right for {m["completion/none_share"]:.0%})?'))
+    if 'libraries/items' in m:
         methods = sorted((k.split('/')[1] for k in m if k.startswith('libraries/') and k.endswith('/f1')),key=lambda x: -m[f'libraries/{x}/f1'])
-        parts.append(table(['libraries of a module','F1'],[[x,spread(m,f'libraries/{x}/f1')] for x in methods],{(0,1)},f'{m["libraries/modules"]:,} modules of {m["libraries/repositories"]} repositories; imports hidden, {m["libraries/candidates"]:,} candidates, thresholds from validation. {m["libraries/unknown_share"]:.1%} of what is asked no training module imports, and counts as missed.'))
+        parts.append(table(['libraries of a module','F1'],[[x,spread(m,f'libraries/{x}/f1')] for x in methods],{(0,1)},f'{m["libraries/items"]:,} modules of {m["libraries/repositories"]} repositories; imports hidden, {m["libraries/candidates_mean"]:,.0f} candidates, thresholds from validation. {m["libraries/unknown_share"]:.1%} of what is asked no training module imports, and counts as missed.'))
     if 'leaves/questions' in m:
         rows = [[x,*(f'{m[k]:.3f}' if (k:=f'leaves/{x}/accuracy_{p}') in m else '' for p in ('all','copy','non_copy'))] for x in ('encoder','majority')]
         parts.append(table(['hidden leaf tokens','all','answer visible in the input','answer not visible'],rows,set(),f'{m["leaves/questions"]:,} tokens of masked leaf groups; majority is the most frequent token of the relation at that place.'))
@@ -271,6 +271,6 @@ def reference_table()->Table:
             methods = methods_in(m,task)
             ours,rivals = [x for x in methods if x in OURS],[x for x in methods if x not in OURS]
             row(f'{title.lower()}, {dict(mrr="MRR",hits_at_1="Hits@1")[kind]} ({m[f"{task}/questions"]:,} among {m[f"{task}/candidates_mean"]:,.0f})','; '.join(f'{x} {value(f"{task}/{x}/{kind}")}' for x in ours),', '.join(f'{x} {m[f"{task}/{x}/{kind}"]:.3f}' for x in rivals))
-        if 'completion/sites' in m: row(f'which function of that name, or none, F1 ({m["completion/sites"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion without encoder','static rules','only one of that name')))
-        if 'libraries/modules' in m: row(f'libraries of a module, F1 ({m["libraries/modules"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion without encoder','what a word goes with','neighbours in words','frequency','name in text')))
+        if 'completion/items' in m: row(f'which function of that name, or none, F1 ({m["completion/items"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion without encoder','static rules','only one of that name')))
+        if 'libraries/items' in m: row(f'libraries of a module, F1 ({m["libraries/items"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion without encoder','what a word goes with','neighbours in words','frequency','name in text')))
     return Table('\n'.join(rows))

@@ -71,7 +71,7 @@ def exactly(**properties)->dict: return dict(type='object',properties=properties
 
 METADATA_SCHEMA = {'$schema':'https://json-schema.org/draft/2020-12/schema'}|exactly(
     schema_version=dict(const='1.1'), run=TEXT, created=TEXT, graphmer_se=TEXT, profile=TEXT, source=TEXT, seed=COUNT,
-    params_sha256=HASH, inputs_sha256=HASH, code_sha256=HASH,
+    params_sha256=HASH, inputs_sha256=HASH, code_sha256=dict(type='object',minProperties=1,additionalProperties=HASH),
     git=exactly(commit=dict(type=['string','null']),dirty=dict(type=['boolean','null'])),
     environment=exactly(python=TEXT,system=TEXT,cpu=TEXT,native_bf16=dict(type='boolean'),cores=COUNT,memory_gb=dict(type='number'),packages=dict(type='object',additionalProperties=dict(type=['string','null']))),
     knowledge_graph=exactly(data_sha256=HASH,entities=COUNT,triples=COUNT,triples_resolved=COUNT,files=COUNT,

@@ -136,6 +136,7 @@ class Chain:
     mlm:np.ndarray       # the hidden token, or -100
     mnm:np.ndarray
     queries:list
+    unit:int = -1        # of the chains
 
     def __len__(self): return len(self.ids)
 
@@ -162,7 +163,7 @@ def assemble(
     shown = [l for l in groups if l in masked and (l==ask or not overlaps(chains,l,lost)) or l not in masked and not overlaps(chains,l,lost|hidden)
              and not (secret and int(chains.entity_name[chains.tail[l]]) in secret)]
     shown.sort(key=lambda l: l!=ask)     # the question has a place before any context
-    return attach(chains, ids, names, keep, hidden|lost, mlm, shown, masked, config, rng, longest)
+    return attach(chains, unit, ids, names, keep, hidden|lost, mlm, shown, masked, config, rng, longest)
 
 # %% ../../nbs/04a_batches.ipynb #abcd558d
 def choose_groups(chains:ChainSet, unit:int, config:MaskConfig, rng, ask, wanted:bool)->list[int]:
@@ -191,7 +192,7 @@ def overlaps(chains:ChainSet, leaf:int, lost:np.ndarray)->bool:
     return any(lost[s:e].any() for s,e in chains.evidence_of(leaf))
 
 # %% ../../nbs/04a_batches.ipynb #61e45454
-def attach(chains, ids, names, keep, invisible, mlm, shown, masked, config, rng, longest)->Chain:
+def attach(chains, unit, ids, names, keep, invisible, mlm, shown, masked, config, rng, longest)->Chain:
     "Drop what was shrunk, hang the leaves on, and note where the questions are."
     place = np.maximum(np.cumsum(keep)-1,0)
     n = int(keep.sum())
@@ -216,7 +217,7 @@ def attach(chains, ids, names, keep, invisible, mlm, shown, masked, config, rng,
     zeros,nothing = np.zeros(n,np.int64),np.full(n,-100)
     return Chain(np.concatenate([ids[keep],*(r[0] for r in rows)]).astype(np.int64), np.concatenate([np.arange(n),spread(2)]), np.concatenate([zeros,np.ones(at-n,np.int64)]),
                  np.concatenate([zeros,spread(3)]), np.concatenate([zeros,spread(4)]), np.concatenate([zeros,*(np.arange(s) for s in sizes)]).astype(np.int64),
-                 np.concatenate([mlm[keep],np.full(at-n,-100)]), np.concatenate([nothing,*(r[1] for r in rows)]).astype(np.int64), queries)
+                 np.concatenate([mlm[keep],np.full(at-n,-100)]), np.concatenate([nothing,*(r[1] for r in rows)]).astype(np.int64), queries, int(unit))
 
 # %% ../../nbs/04a_batches.ipynb #2fa456d7
 FIELDS = ('ids','root','leaf','relation','group','slot','mlm','mnm')

@@ -271,12 +271,12 @@ def digest(tensor:torch.Tensor)->str:
     found.update(tensor.detach().reshape(-1).contiguous().view(torch.uint8).numpy())
     return found.hexdigest()
 
-def save_checkpoint(folder, model:Encoder, optimizer, state:TrainState, c:TrainConfig)->Path:
+def save_checkpoint(folder, model:Encoder, optimizer, state:TrainState, c:TrainConfig, dtype:torch.dtype=torch.float32)->Path:
     "Write model, optimizer (unless `None`) and position into `folder`, all or nothing."
     folder = Path(folder)
     beside = folder.with_name(f'.{folder.name}.tmp')
     shutil.rmtree(beside, ignore_errors=True)
-    files = {'model.safetensors':{n:p.detach().cpu().contiguous() for n,p in model.named_parameters()}}
+    files = {'model.safetensors':{n:p.detach().cpu().to(dtype).contiguous() for n,p in model.named_parameters()}}
     if optimizer is not None: files['optimizer.safetensors'] = optimizer_tensors(model,optimizer)
     for name,tensors in files.items(): write_atomic(beside/name, save(tensors))
     write_json(dict(asdict(state),cursor=list(state.cursor),best=state.best if math.isfinite(state.best) else None,encoder=asdict(model.config),train=asdict(c),
