@@ -1,16 +1,9 @@
 """The main job on a small corpus: finished, repeatable, resumable, verifiable, and loud about forgeries."""
-import csv, os, shutil, signal, subprocess, time
-import numpy as np
-import pytest
+import csv, os, signal, subprocess, time
 from conftest import GRAPHMER, graphmer, only_run
-from graphmer_se.core import read_arrays, read_json, write_arrays, write_json
-from graphmer_se.evidence.verification import SUMS, seal, verify
-
-TELL_THE_TIME = {'timings.csv', 'latency.json', 'environment.json', 'metadata.json', 'report.html', SUMS}
-
-def comparable(run):
-    return {p.relative_to(run).as_posix():p.read_bytes() for p in sorted(run.rglob('*'))
-            if p.is_file() and p.name not in TELL_THE_TIME and 'notebooks' not in p.relative_to(run).parts}
+from graphmer_se.core import read_json
+from graphmer_se.evidence.runs import comparable
+from graphmer_se.evidence.verification import SUMS, verify
 
 def failing(run)->set: return {f.check for f in verify(run) if not f.passed}
 
@@ -57,42 +50,6 @@ def test_a_name_with_other_parameters_is_refused(smoke, corpus):
     run = only_run(smoke)
     done = graphmer('run', corpus, '--profile', 'smoke', '--name', run.name, '--set', 'seed=7', home=smoke, check=False)
     assert done.returncode==2 and 'seed is 42 there and 7 here' in done.stderr and '--force' in done.stderr
-
-def edit_json(path, change):
-    found = read_json(path); change(found); write_json(found, path)
-
-FORGERIES = {
-    'better metric': ('metrics', lambda r: edit_json(r/'metrics.json', lambda m: m.update({'edges/encoder/mrr':.99}))),
-    'metric without predictions': ('metrics', lambda r: (r/'predictions'/'words.parquet').unlink()),
-    'lower last loss': ('training log', lambda r: edit_json(r/'metrics.json', lambda m: m.update({'training/last_loss':.01}))),
-    'missing step': ('training log', lambda r: (r/'metrics.csv').write_text('\n'.join((r/'metrics.csv').read_text().splitlines()[:-1])+'\n')),
-    'other counts': ('knowledge graph', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['statistics'].update(triples=10**6))),
-    'swapped table': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'triples'/'json.parquet', r/'kg'/'triples'/'html.parquet')),
-    'fewer parameters': ('checkpoint', lambda r: edit_json(r/'train.json', lambda t: t['parameters'].update(total=1))),
-    'NaN in the checkpoint': ('checkpoint', lambda r: write_arrays({n:np.full_like(a, np.nan) for n, a in read_arrays(r/'checkpoints'/'final'/'model.safetensors').items()}, r/'checkpoints'/'final'/'model.safetensors')),
-    'hidden owners': ('leakage', lambda r: edit_json(r/'leakage.json', lambda l: l.update(owners_on_both_sides=['someone']))),
-    'other seed': ('notebooks', lambda r: edit_json(r/'params.json', lambda p: p.update(seed=1))),
-    'field outside the schema': ('metadata', lambda r: edit_json(r/'metadata.json', lambda m: m.update(award='best'))),
-    'no metadata': ('metadata', lambda r: (r/'metadata.json').unlink()),
-}
-
-@pytest.mark.parametrize('name', FORGERIES)
-def test_a_resealed_forgery_is_found(name, smoke, tmp_path):
-    "Each forgery is signed again with fresh sums, so that only recomputation can find it."
-    check, forge = FORGERIES[name]
-    run = tmp_path/only_run(smoke).name
-    shutil.copytree(only_run(smoke), run)
-    forge(run); seal(run)
-    assert check in failing(run)
-
-def test_changed_bytes_are_found(smoke, tmp_path):
-    run = tmp_path/only_run(smoke).name
-    shutil.copytree(only_run(smoke), run)
-    (run/'report.html').write_text('all is well'); (run/'extra.txt').write_text(''); (run/'leakage.json').unlink()
-    found = {f.detail.split(':')[0] for f in verify(run) if not f.passed}
-    assert found=={'report.html', 'extra.txt', 'leakage.json'}
-    done = graphmer('verify', run, home=smoke, check=False)
-    assert done.returncode==1 and 'leakage.json: missing' in done.stdout
 
 def test_a_failing_stage_keeps_its_notebook_and_exits_non_zero(smoke, corpus, tmp_path):
     home = tmp_path/'home'

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RANKING', 'OURS', 'PLACES', 'STYLE', 'table', 'Markup', 'svg', 'inline', 'figure', 'difference', 'compared',
            'methods_in', 'sentences', 'spread', 'result_tables', 'worst_errors', 'latency_table', 'loss_curves',
-           'relation_bars', 'graph_bars', 'mark', 'graph_section', 'leakage_section', 'render', 'write_report', 'Table',
-           'reference_table']
+           'relation_bars', 'graph_bars', 'mark', 'graph_section', 'leakage_section', 'gate_table', 'render',
+           'write_report', 'Table', 'reference_table']
 
 # %% ../../nbs/09c_report.ipynb #e5bb4688
 import csv, html, io
@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from ..core import read_json, read_table, root, sha256_file, write_atomic
+from .gates import facts_of, judge, read_gates
 from .verification import SUMS, run_files
 
 # %% ../../nbs/09c_report.ipynb #e4600dfe
@@ -223,6 +224,13 @@ def leakage_section(leakage:dict)->str:
             ['test edges whose pair is known under another relation, not asked',f'{leakage["test_edges_known_under_another_relation_and_not_asked"]:,} of {leakage["test_edges"]:,}']]
     return f'<h2>Leakage</h2>{warning}{table(["what could make the numbers too good",""],rows)}'
 
+def gate_table(run)->str:
+    "The gates of data/gates.toml and what the run has to show for each."
+    judged = [j for j in judge(facts_of(run),read_gates()) if not j.gate.metric.startswith(('evidence/files','before/','arm/'))]     # these need the sums, or other runs
+    show = lambda x: '' if x is None else f'{x:,.3g}' if isinstance(x,float) else f'{x:,}'
+    return table(['gate','','found','wanted'],[[f'{j.gate.group}: {j.gate.name}',mark(j.passed),show(j.value) or 'nothing',f'{j.gate.rule} {show(j.limit) or j.gate.baseline}'] for j in judged],
+                 caption='What a run must reach before its numbers are used in production, and whether training can be called a success. A run fails only those that its profile promises.')
+
 # %% ../../nbs/09c_report.ipynb #c05c388b
 def render(run)->str:
     "The report of a run as one HTML page."
@@ -238,6 +246,7 @@ def render(run)->str:
             table(['tokenizer',''],[['vocabulary',encode['vocabulary']],['bytes per token, training',f'{encode["bytes_per_token_train"]}'],*([['bytes per token, unseen test code',f'{encode["bytes_per_token_test"]}']] if encode.get('bytes_per_token_test') else []),['units of code',encode['units']],['root tokens',encode['root_tokens']],['leaf groups',encode['leaf_groups']]]),
             graph_section(run,manifest),leakage_section(leakage),
             '<h2>Verification</h2>',table(['check','','detail'],[[c['check'],mark(c['passed']),c['detail']] for c in checks['findings']],caption='Recomputed from the files before the run was sealed. graphmer verify repeats these and checks every sum.'),
+            gate_table(run),
             '<h2>Environment</h2>',table(['',''],[['Python',environment['python']],['system',environment['system']],['processor',f'{environment["cpu"]}, {environment["cores"]} cores, {environment["memory_gb"]} GB; trained in {train["precision"]}'],['commit',f'{environment["git"]["commit"]}{" (with uncommitted changes)" if environment["git"]["dirty"] else ""}'],*([k,v] for k,v in environment['packages'].items())]),
             table(['stage','seconds'],[[k,f'{v["seconds"]}'] for k,v in environment['stages'].items()]),
             f'<details><summary>Parameters</summary>{table(["key","value"],[[k,str(v)] for k,v in params.items()])}</details>',
