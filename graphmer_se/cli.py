@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'Run',
-           'say', 'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'fit_command',
-           'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build', 'kg_check', 'kg_stats',
-           'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'gathered', 'asked_again', 'made_again', 'evaluate',
-           'ablate', 'search_command', 'predict', 'embed', 'report_command', 'find_run', 'runs_list', 'runs_disk',
-           'runs_clean', 'runs_archive', 'runs_provenance', 'runs_keep', 'runs_monitor', 'doctor', 'tpu_check',
-           'version', 'main']
+           'say', 'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'lay_graph',
+           'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build',
+           'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'gathered', 'asked_again',
+           'made_again', 'evaluate', 'ablate', 'search_command', 'predict', 'embed', 'report_command', 'find_run',
+           'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance', 'runs_keep', 'runs_monitor',
+           'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -91,14 +91,23 @@ def run(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:For
 @app.command()
 def train(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:Force=False, set_:Changes=None,
           size:Annotated[Optional[str],typer.Option(help='Short for --set size=…')]=None, steps:Annotated[Optional[int],typer.Option(help='Short for --set steps=…')]=None,
-          seed:Annotated[Optional[int],typer.Option(help='Short for --set seed=…')]=None, resume:Annotated[Optional[str],typer.Option(metavar='RUN',help='Go on with a run that was cut.')]=None):
+          seed:Annotated[Optional[int],typer.Option(help='Short for --set seed=…')]=None, kg:Annotated[Optional[Path],typer.Option('--kg',metavar='DIR',help='A graph of the same source that `graphmer kg build` wrote; only what changed since is resolved again.')]=None, resume:Annotated[Optional[str],typer.Option(metavar='RUN',help='Go on with a run that was cut.')]=None):
     "Graph, tokens and encoder, without evaluation; `graphmer run` with the same options goes on from there."
     if resume: folder = find_run(resume); params = read_json(folder/'params.json')
     else: folder,params = prepared(src,profile,name,[*(set_ or []),*(f'{k}={v}' for k,v in dict(size=size,steps=steps,seed=seed).items() if v is not None)])
-    runs.execute(folder,params,force,last='train')
+    if kg and force: shutil.rmtree(folder,ignore_errors=True)
+    if kg: lay_graph(kg,folder)
+    runs.execute(folder,params,force and not kg,last='train')
     t = read_json(folder/'train.json')
     print(f'run     {folder}\nencoder {t["parameters"]["total"]:,} parameters, {t["precision"]}, {t["last_step"]:,} steps, {t["tokens"]:,} tokens\nloss    {t["first_loss"]:.3f} -> {t["last_loss"]:.3f}'+
           (f', on validation words {t["validation_mlm_loss"]:.3f} and leaves {t["validation_mnm_loss"]:.3f}' if 'validation_mnm_loss' in t else ''))
+
+def lay_graph(kg:Path, folder:Path):
+    "Put what an earlier build left in `kg` where the first stage of a run looks for it."
+    if not (kg/'manifest.json').exists(): raise GraphmerError(f'{kg} holds no graph', f'build one: graphmer kg build SRC -o {kg}')
+    if not (kg/'.cache').is_dir(): raise GraphmerError(f'{kg} has no record of how it was built', f'build it again: graphmer kg build SRC -o {kg}')
+    if (folder/'kg').exists(): return                                  # a run that is further already
+    shutil.copytree(kg,folder/'kg',ignore=shutil.ignore_patterns('.lock','.building','export'))
 
 @app.command('fit',hidden=True)
 def fit_command(folder:Path, settings:Annotated[Optional[str],typer.Option(help='JSON; those of params.json when left out.')]=None):
@@ -184,10 +193,10 @@ def kg_diff(a:Annotated[Path,typer.Argument(metavar='A')], b:Annotated[Path,type
                                  for table,kinds in found.items() for what,rows in kinds.items()))
 
 # %% ../nbs/09b_cli.ipynb #c4b1faa6
-Run = Annotated[str,typer.Argument(help='A run directory, its name, or the name of a reference run.')]
+Run = Annotated[str,typer.Argument(help='A run directory, its name, or the name of a reference run; `reference` is the one that comes with an encoder.')]
 
 @app.command('verify')
-def verify_command(run:Annotated[Optional[str],typer.Argument(help='A run directory, its name, or the name of a reference run.')]=None,
+def verify_command(run:Annotated[Optional[str],typer.Argument(help='A run directory, its name, or the name of a reference run; `reference` is the one that comes with an encoder.')]=None,
                    all_:Annotated[bool,typer.Option('--all',help='Every run on this machine, every reference run, every gate, and the claims.')]=False,
                    claims:Annotated[bool,typer.Option('--claims',help='The figures of README, documentation and cards.')]=False,
                    deep:Annotated[bool,typer.Option('--deep',help='Ask the checkpoint all questions again, and check the graph again.')]=False,
@@ -228,9 +237,9 @@ def asked_again(folder:Path)->list[Finding]:
     "Findings of asking the final encoder again and of checking the graph again."
     import tempfile
     from graphmer_se.evaluation.again import NEAR, ask_again, check_graph, differing, same_machine
-    if not (folder/'kg'/'triples').is_dir(): raise GraphmerError(f'{folder.name} is a reference run without graph and checkpoint', 'repeat it from its parameters, and verify that with --deep')
-    wrong,exact = check_graph(folder),same_machine(folder)
-    with tempfile.TemporaryDirectory() as d: found = ask_again(folder,d)
+    asked = folder if (folder/'kg'/'triples').is_dir() else runs.rebuild(folder)
+    wrong,exact = check_graph(asked),same_machine(folder)
+    with tempfile.TemporaryDirectory() as d: found = ask_again(asked,d)
     differ,there = differing(found,read_json(folder/'metrics.json'),0. if exact else NEAR),read_json(folder/'metrics.json')
     how = 'equal' if exact else f'within {NEAR} (another machine, or other packages)'
     return [finding('graph again',wrong,'statistics and checks of the ontology are those of the manifest'),
@@ -282,7 +291,7 @@ def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of dat
 
 # %% ../nbs/09b_cli.ipynb #8617f71b
 @app.command('search')
-def search_command(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], words:Annotated[str,typer.Argument(help='What the code does, in words.')],
+def search_command(run:Run, src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], words:Annotated[str,typer.Argument(help='What the code does, in words.')],
            most:Annotated[int,typer.Option('--most','-k',min=1,help='How many answers.')]=10, json_:Json=False):
     "Find functions and classes by what they do."
     from graphmer_se.use.search import index_of, load_searcher, search
@@ -292,7 +301,7 @@ def search_command(run:Annotated[str,typer.Argument(help='A run directory or its
     answer(json.loads(found.to_json(orient='records')),json_,'\n'.join(f'{i:3}. {r.qualified_name}  {r.repository}/{r.file}:{r.line_start}'+(f'\n     {r.doc[:110]}' if r.doc else '') for i,r in enumerate(found.itertuples(),1)))
 
 @app.command()
-def predict(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Optional[Path],typer.Option('--out','-o',metavar='FILE',help='All proposals: .parquet, else JSON lines.')]=None,
+def predict(run:Run, src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Optional[Path],typer.Option('--out','-o',metavar='FILE',help='All proposals: .parquet, else JSON lines.')]=None,
             least:Annotated[float,typer.Option(min=0,max=1,help='The probability from which on a proposal is shown.')]=.25, json_:Json=False):
     "Propose what the calls mean that static analysis left open, each with a probability that test suites have corrected."
     import pyarrow as pa
@@ -308,7 +317,7 @@ def predict(run:Annotated[str,typer.Argument(help='A run directory or its name.'
     answer(json.loads(good.to_json(orient='records')),json_,f'{len(proposed):,} open calls could mean a function of their repository; {len(good):,} proposals pass the gates with at least {least}'+''.join(f'\n{r.confidence:.2f}  {r.head_name} calls {r.tail_name}   {r.written}  {r.file}:{r.line_start}' for r in good.head(20).itertuples()))
 
 @app.command()
-def embed(run:Annotated[str,typer.Argument(help='A run directory or its name.')], src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Path,typer.Option('--out','-o',metavar='FILE',help='A Parquet file.')]):
+def embed(run:Run, src:Annotated[str,typer.Argument(help='A folder, an archive or a corpus.')], out:Annotated[Path,typer.Option('--out','-o',metavar='FILE',help='A Parquet file.')]):
     "Vectors of all functions and classes, for tools of your own."
     import pyarrow as pa
     from graphmer_se.core import write_table
@@ -329,6 +338,7 @@ def report_command(run:Annotated[str,typer.Argument(help='A run directory or its
 
 def find_run(name:str)->Path:
     "A run by name or path."
+    if name=='reference': return keeping.reference_encoder()
     for folder in (runs.runs_folder()/name,Path(name),root()/'runs'/'reference'/name):
         if (folder/'params.json').exists(): return folder
     raise GraphmerError(f'no run {name!r}', 'list them: graphmer runs list')
@@ -367,9 +377,9 @@ def runs_provenance(name:Run, out:Annotated[Path,typer.Option('--out','-o',metav
     print(write_provenance(find_run(name),out))
 
 @runs_app.command('keep')
-def runs_keep(name:Run):
+def runs_keep(name:Run, encoder:Annotated[bool,typer.Option('--encoder',help='Keep the final encoder, too.')]=False):
     "Copy the small files of a finished run to runs/reference, from where published numbers come."
-    print(keeping.keep_reference(find_run(name)))
+    print(keeping.keep_reference(find_run(name),encoder))
 
 @runs_app.command('monitor')
 def runs_monitor(spec:Annotated[Path,typer.Argument(metavar='SPEC',help='A TOML file with [[run]] tables.')], json_:Json=False):

@@ -3,6 +3,7 @@ import json, os, random, shutil, signal, subprocess, sys, time
 import pytest
 from conftest import GRAPHMER, graphmer, only_run
 from graphmer_se.cli import main
+from graphmer_se.core import read_json, read_table
 from graphmer_se.kg.build import alone
 from graphmer_se.kg.store import data_hash, load
 
@@ -127,3 +128,19 @@ def test_predictions_are_marked_gated_and_never_proved(smoke, corpus, tmp_path):
     for p in every: assert 0<=p['confidence']<=1 and p['written'].rsplit('.', 1)[-1].lstrip('?')==names[p['tail']] and (p['head'], p['written']) in open_
     assert all(p['new'] and p['visible'] and p['range'] for p in shown) and [p['confidence'] for p in shown]==sorted((p['confidence'] for p in shown), reverse=True)
     assert set(kg.triples.status)<={'resolved', 'external', 'ambiguous', 'unresolved'}
+
+def test_training_goes_on_from_a_graph_that_is_there(smoke, corpus, tmp_path):
+    "The graph of the run is that of the source, whatever lay there: nothing is resolved again when nothing changed, and what changed is."
+    graph, home = tmp_path/'graph', tmp_path/'home'
+    graphmer('kg', 'build', corpus, '-o', graph, home=home)
+    few = ('--profile', 'smoke', '--set', 'steps=6', '--name')
+    graphmer('train', corpus, '--kg', graph, *few, 'one', home=home)
+    said = lambda folder: read_json(folder/'manifest.json')['data_sha256']
+    assert said(home/'runs'/'one'/'kg')==said(graph)==said(only_run(smoke)/'kg') and not (home/'runs'/'one'/'kg'/'.cache').exists()
+    other = tmp_path/'other'
+    shutil.copytree(corpus, other); (other/'html'/'html'/'more.py').write_text('def added(): return escape("x")\n')
+    graphmer('train', other, '--kg', graph, *few, 'two', home=home)
+    assert said(home/'runs'/'two'/'kg')!=said(graph) and 'html.more.added' in set(read_table(home/'runs'/'two'/'kg'/'entities'/'html.parquet')['qualified_name'].to_pylist())
+    shutil.rmtree(graph/'.cache')
+    assert 'no record of how it was built' in graphmer('train', corpus, '--kg', graph, *few, 'three', home=home, check=False).stderr
+    assert 'holds no graph' in graphmer('train', corpus, '--kg', tmp_path, *few, 'three', home=home, check=False).stderr

@@ -235,5 +235,8 @@ def test_the_monitor_survives_being_killed(corpus, tmp_path):
     good, bad = found['runs']
     assert good['done'] and set(good['seconds'])=={'run', 'verify', 'deep'} and 'leaves/encoder/accuracy_non_copy' in good['metrics'] and 'loss is' in bad['problem']
     assert 'FAILED' in (home/'monitor'/'night'/'status.html').read_text() and (home/'monitor'/'night'/'comparison.html').exists()
+    (tmp_path/'late.toml').write_text('[limits]\nvalidation = 0.2\n'+spec.read_text().split('[[run]]\nname = "bad"')[0].replace('[limits]\npoll = 0.2\n', ''))
+    late = json.loads(graphmer('runs', 'monitor', tmp_path/'late.toml', '--json', home=home, check=False).stdout)
+    assert 'took more than 0.2 s' in late['runs'][0]['problem']          # a run that is finished is not made again; its test has another limit
     again = graphmer('runs', 'monitor', spec, home=home, check=False)
     assert 'good: run' not in again.stderr and 'bad: run' in again.stderr          # what is done is not done again

@@ -92,6 +92,11 @@ def test_a_reference_run_holds_what_its_sums_say():
         for path in sums.parent.iterdir():
             if path.name!='SHA256SUMS': assert hashlib.sha256(path.read_bytes()).hexdigest()==said[path.name], path
 
+def test_nothing_is_unpickled():
+    "Loading a run, a model or a graph never runs code that somebody else wrote."
+    found = subprocess.run(['git', 'grep', '-nE', r'import (pickle|dill|shelve)|pickle\.|torch\.load|allow_pickle|joblib\.load|yaml\.(unsafe_)?load\(|\beval\(', '--', 'graphmer_se/*.py', ':!*_modidx.py'], cwd=ROOT, capture_output=True, text=True).stdout
+    assert not [l for l in found.splitlines() if '.eval()' not in l], found
+
 def test_no_dead_imports_or_variables():
     done = subprocess.run([sys.executable, '-m', 'pyflakes', 'graphmer_se', *map(str, sorted((ROOT/'tests').glob('*.py')))], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode==0, done.stdout+done.stderr

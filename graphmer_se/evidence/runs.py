@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'FAILED', 'BAR', 'STAGE_FILES', 'TELL_THE_TIME', 'stage_path', 'imports_of', 'code_of', 'check_commit',
            'run_parameters', 'run_name', 'runs_folder', 'lock_path', 'is_running', 'locked', 'is_finished', 'open_run',
            'now', 'notebook_parameters', 'tidied', 'execute_notebook', 'run_stage', 'done_stages', 'execute', 'borrow',
-           'comparable', 'repeat']
+           'comparable', 'repeat', 'rebuild']
 
 # %% ../../nbs/09a_runs.ipynb #cd5d3f92
 import ast, contextlib, datetime, fcntl, functools, io, os, re, shutil, subprocess, sys, tarfile, tempfile, time
@@ -218,3 +218,14 @@ def repeat(run:Path)->list[str]:
     differ = sorted(f for f in {*a,*b} if a.get(f)!=b.get(f))
     if not differ: shutil.rmtree(again)
     return differ
+
+# %% ../../nbs/09a_runs.ipynb #c4755719
+def rebuild(reference:Path)->Path:
+    "A run directory with the graph and the chains of a reference run and with its encoder, so that it can be asked again. Other bytes than those of the reference are an error."
+    params,said,run = read_json(reference/'params.json'),read_json(reference/'metadata.json'),runs_folder()/f'{reference.name}-again'
+    if not (reference/'checkpoints'/'final').is_dir(): raise GraphmerError(f'{reference.name} keeps no encoder', 'repeat it from its parameters, and verify that run with --deep')
+    execute(run,params,last='encode')
+    if (found := read_json(run/'kg'/'manifest.json')['data_sha256'])!=said['knowledge_graph']['data_sha256']: raise GraphmerError(f'the graph of {params["source"]} is another than that of {reference.name}: {found[:10]}, not {said["knowledge_graph"]["data_sha256"][:10]}', 'check out its commit (environment.json) and try there')
+    if (run/'tokenizer.json').read_bytes()!=(reference/'tokenizer.json').read_bytes(): raise GraphmerError(f'the vocabulary of {params["source"]} is another than that of {reference.name}', 'check out its commit (environment.json) and try there')
+    shutil.copytree(reference/'checkpoints',run/'checkpoints',dirs_exist_ok=True)
+    return run

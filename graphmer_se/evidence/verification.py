@@ -331,4 +331,4 @@ def check_reference(run)->list[Finding]:
         said = {'params.json':written['params_sha256'],'metrics.csv':written['training']['metrics_csv_sha256'],'metrics.json':written['evaluation']['metrics_sha256'],'leakage.json':written['evaluation']['leakage_sha256'],written['model']['checkpoint']:written['model']['checkpoint_sha256'],
                 **{f'notebooks/{n}':h for n,h in written['notebooks'].items()}}
         wrong += [f'{name}: metadata and the sums of the run differ' for name,h in said.items() if whole.get(name)!=h]
-    return [finding('reference',wrong,f'{len(run_files(run))-1} of {len(whole)} files kept'),*(f for name in KEPT_CHECKS for f in checked_by(name,CHECKS[name],run))]
+    return [finding('reference',wrong,f'{len(run_files(run))-1} of {len(whole)} files kept'),*(f for name in (*KEPT_CHECKS,*(('checkpoint',) if (run/'checkpoints').is_dir() else ())) for f in checked_by(name,CHECKS[name],run))]
