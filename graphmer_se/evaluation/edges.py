@@ -22,7 +22,7 @@ from ..model.batches import MaskConfig, assemble, pack
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
 from ..model.objectives import to_tensors
-from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, calibrated, fit_boosted, fit_fusion, graph_features
+from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, calibrated, fit_boosted, fit_fusion, graph_features, thinned
 from ..model.symbols import numbered_facts
 from ..model.tokens import MASK, card_text
 from ..model.validation import autocast
@@ -137,7 +137,7 @@ def columns_of(edges:Edges, asked:list, embedder:Embedder|None, minilm:Embedder|
 
 def with_logit(model, q:Question)->Question:
     "The question with the logit of a model as one more column."
-    return Question(q.kind,np.column_stack([q.features,model.logits(q.kind,q.features)]),q.right,q.others)
+    return Question(q.kind,np.column_stack([q.features,model.logits(q.kind,q.features)]),q.right,q.others,q.rise)
 
 @dataclass
 class Stacked:
@@ -150,10 +150,12 @@ def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedd
     "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none."
     if not fresh: return {}
     asked = [q for *_,q in edges.answered(fresh,columns_of(edges,fresh,embedder,minilm,text))]
-    graph,columns = [*asked,*(q for *_,q in edges.answered(known,columns_of(edges,known,None,None,text)))],list(range(len(FEATURES)))
+    rng,columns = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(FEATURES)))
+    few = [thinned(q,rng) for q in asked]
+    graph = [*few,*(thinned(q,rng) for *_,q in edges.answered(known,columns_of(edges,known,None,None,text)))]
     plain,trees = fit_fusion(graph,columns,edges.seed),fit_boosted(graph,columns,edges.seed)
-    on_top = lambda name: fit_fusion(asked,[COLUMNS.index(name)],edges.seed,base=plain)
-    boosted = lambda names: Stacked(trees,fit_fusion([with_logit(trees,q) for q in asked],[len(COLUMNS),*(COLUMNS.index(n) for n in names)],edges.seed))
+    on_top = lambda name: fit_fusion(few,[COLUMNS.index(name)],edges.seed,base=plain)
+    boosted = lambda names: Stacked(trees,fit_fusion([with_logit(trees,q) for q in few],[len(COLUMNS),*(COLUMNS.index(n) for n in names)],edges.seed))
     found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
     return {name:calibrated(f,asked) for name,f in found.items()}|{'boosted':boosted(['encoder']),'boosted without encoder':trees}
 

@@ -64,12 +64,11 @@ def repeated_files(chains:ChainSet, split:Split, share:float=.5)->dict[int,float
     "Training files that repeat held-out files: file row -> share of its shingles."
     by_file = defaultdict(list)
     for a,b,f in zip(chains.unit_start,chains.unit_end,chains.unit_file): by_file[int(f)].append(chains.tokens[a:b])
-    found = {f:shingles(np.concatenate(parts)) for f,parts in by_file.items()}
-    held_out = [s for f,s in found.items() if split.parts[f]!='train']
-    known = np.unique(np.concatenate(held_out)) if held_out else np.zeros(0,np.uint64)
+    of = lambda f: shingles(np.concatenate(by_file[f]))
+    known = np.unique(np.concatenate([np.zeros(0,np.uint64),*(of(f) for f in by_file if split.parts[f]!='train')]))
     if not len(known): return {}
     there = lambda s: known[np.minimum(np.searchsorted(known,s),len(known)-1)]==s
-    overlap = {f:float(there(s).mean()) for f,s in found.items() if split.parts[f]=='train' and len(s)}
+    overlap = {f:float(there(s).mean()) for f in by_file if split.parts[f]=='train' for s in [of(f)] if len(s)}
     return {f:round(o,3) for f,o in sorted(overlap.items()) if o>share}
 
 def units_of(chains:ChainSet, split:Split, part:str, without=frozenset())->np.ndarray:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WORD', 'SHOWN', 'FEATURES', 'BASELINES', 'TYPES', 'SAMPLE', 'words_of', 'incidence', 'overlap', 'prefixes',
-           'GraphFeatures', 'graph_features', 'Question', 'drawn', 'Fusion', 'fit_fusion', 'calibrated', 'Boosted',
-           'with_kind', 'fit_boosted']
+           'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion', 'fit_fusion', 'calibrated',
+           'Boosted', 'with_kind', 'fit_boosted']
 
 # %% ../../nbs/05b_scoring.ipynb #07a5a3e0
 import re
@@ -120,9 +120,16 @@ class Question:
     features:np.ndarray
     right:int
     others:np.ndarray # bool (candidates,)
+    rise:float = 0.   # when these are a sample: how much the logit of a wrong candidate must rise for all of them to be counted
+
+def thinned(q:Question, rng)->Question:
+    "A question with a sample of its wrong candidates, for fitting: a hundred thousand candidates are many bytes."
+    taken,rise = drawn(q,rng)
+    return Question(q.kind,q.features[taken],0,np.zeros(len(taken),bool),rise)
 
 def drawn(q:Question, rng)->tuple[np.ndarray,float]:
     "The right candidate and at most `SAMPLE` wrong ones, and how much the logit of a wrong one must rise for all of them to be counted."
+    if q.rise: return np.arange(len(q.others)),q.rise
     wrong = np.flatnonzero(~q.others&(np.arange(len(q.others))!=q.right))
     taken = rng.choice(wrong,SAMPLE,replace=False) if len(wrong)>SAMPLE else wrong
     return np.append(q.right,taken),float(np.log(max(len(wrong),1)/max(len(taken),1)))

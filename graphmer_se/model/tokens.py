@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPECIAL', 'PAD', 'MASK', 'END', 'SEP', 'PIECES', 'IDENTIFIER', 'untrained_tokenizer', 'train_tokenizer', 'Encoded',
-           'identifier_hash', 'decode', 'encode', 'card_text', 'first_paragraph', 'encode_short', 'fit_quality',
-           'save_tokenizer', 'load_tokenizer']
+           'identifier_hash', 'decode', 'encode', 'card_text', 'first_paragraph', 'encoded', 'encode_short',
+           'fit_quality', 'save_tokenizer', 'load_tokenizer']
 
 # %% ../../nbs/03_tokens.ipynb #fc4bc978
 import keyword, re, zlib
@@ -98,15 +98,19 @@ def first_paragraph(attributes:dict)->str:
     "What documents an entity, up to the first empty line and on one line."
     return ' '.join(attributes.get('doc','').strip().split('\n\n')[0].split())
 
+def encoded(tokenizer:Tokenizer, texts:list[str], some:int=1000):
+    "What the tokenizer makes of each text. It notes much about every token, so only some texts are held at a time."
+    for i in range(0,len(texts),some): yield from tokenizer.encode_batch(texts[i:i+some], add_special_tokens=False)
+
 def encode_short(tokenizer:Tokenizer, texts:list[str], most:int)->tuple[np.ndarray,np.ndarray]:
     "Token ids of many short texts, each cut at `most`: one flat int32 array and the offsets (texts+1,)."
-    ids = [e.ids[:most] for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    ids = [np.array(e.ids[:most],dtype=np.int32) for e in encoded(tokenizer,texts)]
     offsets = np.concatenate([[0],np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    return np.array([t for i in ids for t in i],dtype=np.int32),offsets
+    return np.concatenate([np.zeros(0,np.int32),*ids]),offsets
 
 def fit_quality(tokenizer:Tokenizer, texts:list[str])->dict:
     "Vocabulary size, and bytes per token on `texts`."
-    tokens = sum(len(e.ids) for e in tokenizer.encode_batch(texts, add_special_tokens=False))
+    tokens = sum(len(e.ids) for e in encoded(tokenizer,texts))
     return dict(vocabulary=tokenizer.get_vocab_size(), tokens=tokens, bytes_per_token=round(sum(len(t.encode('utf-8','replace')) for t in texts)/max(tokens,1),3))
 
 def save_tokenizer(tokenizer:Tokenizer, path): return write_atomic(path, tokenizer.to_str(pretty=False).encode())
