@@ -217,7 +217,7 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help='A run direct
         wrong = check_claims()
         lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11}']
         for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
-        lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'FAILED claim {w}' for w in wrong]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
+        lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
         answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],claims=wrong),json_,'\n'.join(lines))
         if wrong or any(v.failures for v in verdicts): raise typer.Exit(1)
         return
