@@ -76,10 +76,16 @@ def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple
     return runs.runs_folder()/(check_name(name) if name else runs.run_name(params)),params
 
 @app.command()
-def run(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:Force=False, set_:Changes=None):
+def run(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:Force=False, set_:Changes=None,
+        trained:Annotated[Optional[str],typer.Option(metavar='RUN',help='Take over graph, chains and encoder of a run with the same parameters, made by whatever code, and do the rest.')]=None):
     "The main job: source code to graph, encoder, evaluation, verified run and report."
     folder,params = prepared(src,profile,name,set_ or [])
-    before = runs.execute(folder,params,force)
+    if trained:
+        params = runs.trained_by(params,find_run(trained))
+        folder = folder if name else runs.runs_folder()/runs.run_name(params)
+        if force: shutil.rmtree(folder,ignore_errors=True)
+        runs.borrow(folder,params,find_run(trained))
+    before = runs.execute(folder,params,force and not trained)
     findings = verify(folder)
     if before: print(f'{folder.name} is finished already; --force repeats it')
     print_summary(folder)

@@ -240,3 +240,17 @@ def test_the_monitor_survives_being_killed(corpus, tmp_path):
     assert 'took more than 0.2 s' in late['runs'][0]['problem']          # a run that is finished is not made again; its test has another limit
     again = graphmer('runs', 'monitor', spec, home=home, check=False)
     assert 'good: run' not in again.stderr and 'bad: run' in again.stderr          # what is done is not done again
+
+def test_an_encoder_that_is_trained_is_taken_over(smoke, corpus):
+    "A new evaluation of the same training: nothing is trained again, other questions are asked, and the run verifies."
+    first = only_run(smoke)
+    try:
+        done = graphmer('run', corpus, '--profile', 'smoke', '--set', 'test_edges=30', '--name', 'fewer', '--trained', first.name, home=smoke)
+        run = smoke/'runs'/'fewer'
+        assert done.stderr.count('done before')==3 and failing(run)==set() and 0<read_json(run/M)['edges/questions']<=30
+        assert (run/'checkpoints'/'final'/'model.safetensors').read_bytes()==(first/'checkpoints'/'final'/'model.safetensors').read_bytes()
+        assert read_json(run/'environment.json')['stages']['train']['borrowed']==first.name
+        other = graphmer('run', corpus, '--profile', 'smoke', '--set', 'steps=40', '--name', 'longer', '--trained', first.name, home=smoke, check=False)
+        assert other.returncode==2 and 'was trained with steps = 30, not 40' in other.stderr
+    finally:
+        for name in ('fewer', 'longer'): shutil.rmtree(smoke/'runs'/name, ignore_errors=True)

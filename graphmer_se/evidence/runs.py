@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STAGES', 'FAILED', 'BAR', 'STAGE_FILES', 'TELL_THE_TIME', 'stage_path', 'imports_of', 'code_of', 'check_commit',
            'run_parameters', 'run_name', 'runs_folder', 'lock_path', 'is_running', 'locked', 'is_finished', 'open_run',
-           'now', 'notebook_parameters', 'tidied', 'execute_notebook', 'run_stage', 'done_stages', 'execute', 'borrow',
-           'comparable', 'repeat', 'rebuild']
+           'now', 'notebook_parameters', 'tidied', 'execute_notebook', 'run_stage', 'done_stages', 'execute',
+           'trained_by', 'borrow', 'comparable', 'repeat', 'rebuild']
 
 # %% ../../nbs/09a_runs.ipynb #cd5d3f92
 import ast, contextlib, datetime, fcntl, functools, io, os, re, shutil, subprocess, sys, tarfile, tempfile, time
@@ -48,14 +48,18 @@ def code_of(stage:str, base:Path|None=None)->str:
 
 def check_commit(run)->Finding:
     "The code that a run names is the code of the commit that it names, as far as this checkout knows that commit."
-    git,code = read_json(run/'environment.json')['git'],read_json(run/'params.json')['code']
-    commit = git.get('commit')
-    if not commit or git.get('dirty') is not False: return Finding('commit',True,'made from no commit, or from one with changes: not compared')
-    if subprocess.run(['git','cat-file','-e',f'{commit}^{{commit}}'],cwd=root(),capture_output=True).returncode: return Finding('commit',True,f'{commit[:10]} is not in this checkout: not compared')
-    with tempfile.TemporaryDirectory() as d:
-        packed = subprocess.run(['git','archive',commit,'graphmer_se','nbs/run','data/ontology.yaml'],cwd=root(),capture_output=True,check=True).stdout
-        with tarfile.open(fileobj=io.BytesIO(packed)) as tar: tar.extractall(d,**(dict(filter='data') if hasattr(tarfile,'data_filter') else {}))
-        return finding('commit',[f'stage {s} ran other code than that of commit {commit[:10]}' for s in STAGES if code.get(s)!=code_of(s,Path(d))],f'code of {commit[:10]}')
+    environment,code = read_json(run/'environment.json'),read_json(run/'params.json')['code']
+    of = {s:environment['stages'].get(s,{}).get('git',environment['git']) for s in STAGES}         # a stage that was taken over has the commit of the run that did it
+    wrong,said = [],[]
+    for commit in dict.fromkeys(g.get('commit') if g.get('dirty') is False else None for g in of.values()):
+        if not commit: said.append('no commit, or one with changes: not compared'); continue
+        if subprocess.run(['git','cat-file','-e',f'{commit}^{{commit}}'],cwd=root(),capture_output=True).returncode: said.append(f'{commit[:10]}, which is not in this checkout: not compared'); continue
+        with tempfile.TemporaryDirectory() as d:
+            packed = subprocess.run(['git','archive',commit,'graphmer_se','nbs/run','data/ontology.yaml'],cwd=root(),capture_output=True,check=True).stdout
+            with tarfile.open(fileobj=io.BytesIO(packed)) as tar: tar.extractall(d,**(dict(filter='data') if hasattr(tarfile,'data_filter') else {}))
+            wrong += [f'stage {s} ran other code than that of commit {commit[:10]}' for s in STAGES if of[s].get('commit')==commit and code.get(s)!=code_of(s,Path(d))]
+        said.append(commit[:10])
+    return finding('commit',wrong,'code of '+'; '.join(said))
 
 def run_parameters(profile:str, settings:dict, source:str, inputs:str)->dict:
     "The resolved parameters of a run, as they stand in params.json."
@@ -178,6 +182,14 @@ def execute(
 STAGE_FILES = dict(build_kg=('kg','figures'),encode=('tokenizer.json','chains.safetensors','candidates.safetensors','split.json','encode.json'),
                    train=('checkpoints','metrics.csv','timings.csv','validation.csv','train.json'))
 
+def trained_by(params:dict, other:Path)->dict:
+    "The parameters of a run that takes over graph, chains and encoder of another one: for those stages the code is that which ran there. What does not fit is an error."
+    theirs = read_json(other/'params.json')
+    if lacking := [s for s in STAGE_FILES if s not in done_stages(other)]: raise GraphmerError(f'{other.name} has not done {lacking[0]}', 'give a run that is trained')
+    differ = [k for stage in STAGE_FILES for k in (*sorted(notebook_parameters(stage_path(stage))-{'run'}),'inputs') if theirs.get(k)!=params.get(k)]
+    if differ: raise GraphmerError(f'{other.name} was trained with {differ[0]} = {theirs.get(differ[0])!r}, not {params.get(differ[0])!r}', 'ask for the same graph and training, or leave --trained out')
+    return params|dict(code=params['code']|{s:theirs['code'][s] for s in STAGE_FILES})
+
 def borrow(run:Path, params:dict, other:Path)->list[str]:
     "Take over the stages that another run has done with the same parameters; returns their names. Files are replaced and never written into, so links are safe."
     theirs = read_json(other/'params.json')
@@ -196,7 +208,8 @@ def borrow(run:Path, params:dict, other:Path)->list[str]:
                 to.unlink(missing_ok=True)
                 os.link(source,to)
             environment = read_json(run/'environment.json')
-            environment['stages'][stage] = read_json(other/'environment.json')['stages'][stage]|dict(borrowed=other.name)
+            there = read_json(other/'environment.json')
+            environment['stages'][stage] = dict(git=there['git'])|there['stages'][stage]|dict(borrowed=other.name)
             write_json(environment,run/'environment.json')
             write_json(dict(done=[*done_stages(run),stage]),run/'stages.json')
         return done_stages(run)
