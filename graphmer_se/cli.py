@@ -42,7 +42,7 @@ Json = Annotated[bool,typer.Option('--json',help='Print the answer as JSON.')]
 # %% ../nbs/09b_cli.ipynb #01030e0d
 def inputs_hash(repositories:list[Repository])->str:
     "One hash over the names, versions, licences, splits and source files of some repositories."
-    parts = [(r.name,r.version,r.license,r.owner,r.split,[(f.name,sha256_file(f.path)) for f in source_files(r.folder)[0] if os.access(f.path,os.R_OK)]) for r in repositories]
+    parts = [(r.name,r.version,r.license,r.owner,r.split,[(f.name,sha256_file(f.path)) for f in source_files(r.folder)[0] if os.access(f.path,os.R_OK)]) for r in sorted(repositories)]
     return sha256_bytes(json_bytes(parts))
 
 def find_source(src:str|None)->tuple[str,list[Repository]]:
@@ -245,11 +245,13 @@ def asked_again(folder:Path)->list[Finding]:
     from graphmer_se.evaluation.again import NEAR, ask_again, check_graph, differing, same_machine
     asked = folder if (folder/'kg'/'triples').is_dir() else runs.rebuild(folder)
     wrong,exact = check_graph(asked),same_machine(folder)
-    with tempfile.TemporaryDirectory() as d: found = ask_again(asked,d)
+    with tempfile.TemporaryDirectory() as d:
+        found = ask_again(asked,d)
+        learned = not exact or (Path(d)/'fusion.json').read_bytes()==(folder/'fusion.json').read_bytes()
     differ,there = differing(found,read_json(folder/'metrics.json'),0. if exact else NEAR),read_json(folder/'metrics.json')
     how = 'equal' if exact else f'within {NEAR} (another machine, or other packages)'
     return [finding('graph again',wrong,'statistics and checks of the ontology are those of the manifest'),
-            finding('asked again',[f'{k} is {there[k]} in the run, and {found[k]} when asked again' for k in differ],f'{len(set(found)&set(there))} numbers are {how}')]
+            finding('asked again',[f'{k} is {there[k]} in the run, and {found[k]} when asked again' for k in differ]+([] if learned else ['fusion.json is not what fitting again gives']),f'{len(set(found)&set(there))} numbers are {how}')]
 
 def made_again(folder:Path)->Finding:
     "The finding of making a run once more."

@@ -1,5 +1,5 @@
 """Forgeries are found, gates hold, what published numbers come from can be checked, and runs are managed without losing anything."""
-import json, os, shutil, signal, subprocess, time
+import json, os, re, shutil, signal, subprocess, time
 import nbformat
 import numpy as np
 import pyarrow as pa
@@ -67,6 +67,11 @@ FORGERIES = {
     'swapped table': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'triples'/'json.parquet', r/'kg'/'triples'/'html.parquet')),
     'table from outside': ('knowledge graph', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['tables'].update({'triples/../../../x':'0'*64}))),
     'table nobody knows': ('knowledge graph', lambda r: shutil.copy(r/'kg'/'triples'/'json.parquet', r/'kg'/'triples'/'more.parquet')),
+    'better checks of the ontology': ('knowledge graph', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['checks']['type'].update(looked_at=10**6))),
+    'another licence': ('inputs', lambda r: edit_json(r/'kg'/'manifest.json', lambda m: m['repositories'][0].update(license='MIT'))),
+    'more units': ('chains', lambda r: edit_json(r/'encode.json', lambda e: e.update(units=10**6))),
+    'fewer test edges set aside': ('leakage', lambda r: edit_json(r/'leakage.json', lambda l: l.update(test_edges_known_under_another_relation_and_not_asked=-1))),
+    'better relations in validation': ('training log', lambda r: (r/'validation.csv').write_text('\n'.join(re.sub(r'(^\d+,\w+,\d+,)[^,]+', r'\g<1>0.99', l) for l in (r/'validation.csv').read_text().splitlines())+'\n')),
     'fewer parameters': ('checkpoint', lambda r: edit_json(r/'train.json', lambda t: t['parameters'].update(total=1))),
     'NaN in the checkpoint': ('checkpoint', lambda r: write_arrays({n:np.full_like(a, np.nan) for n, a in read_arrays(r/'checkpoints'/'final'/'model.safetensors').items()}, r/'checkpoints'/'final'/'model.safetensors')),
     'another tensor': ('checkpoint', perturbed),

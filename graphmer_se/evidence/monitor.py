@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from ..core import GraphmerError, home, read_json, write_atomic, write_json
 from .gates import facts_of, judge, promised, read_gates
-from .keeping import state_of
+from .keeping import headline, state_of
 from .report import STYLE, sentences, table
-from .runs import is_finished, is_running, now, runs_folder
+from .runs import STAGES, done_stages, is_finished, is_running, now, runs_folder
 from .verification import read_steps
 
 # %% ../../nbs/09h_monitor.ipynb #b6e7f3b1
@@ -121,8 +121,9 @@ class Board:
         told = {'ok':'passed','failed':'FAILED','late':'out of time'}
         going = progress_of(run) if not is_finished(run) else {}
         eta = f', {going["seconds_left"]//60} min left' if going.get('seconds_left') else ''
-        state = (state_of(run) if (run/'params.json').exists() else 'waiting')+(f' · step {going["step"]:,} of {going["steps"]:,}{eta}' if going else '')
-        metrics = ', '.join(f'{k.removeprefix("validation_")} {v:.3f}' for k,v in going.get('validation',{}).items() if 'accuracy' in k) or (f'loss {going["loss"]:.3f}' if going.get('loss') is not None else '')
+        at = next((s for s in STAGES if s not in done_stages(run)),'the end') if (run/'params.json').exists() else ''
+        state = (state_of(run).replace('running',f'running: {at}') if at else 'waiting')+(f' · step {going["step"]:,} of {going["steps"]:,}{eta}' if going else '')
+        metrics = ', '.join(f'{k.removeprefix("validation_")} {v:.3f}' for k,v in going.get('validation',{}).items() if 'accuracy' in k) or (f'loss {going["loss"]:.3f}' if going.get('loss') is not None else headline(run))
         problems = '; '.join(notes[s]['said'] for s in STEPS if notes.get(s,{}).get('outcome') in ('failed','late'))
         return [p.name,p.profile,state,*(told.get(notes.get(s,{}).get('outcome'),'–') for s in STEPS),metrics,problems]
 
@@ -157,7 +158,8 @@ def monitor(plan:Plan, folder:Path|None=None, say=lambda text: None)->dict:
     write_atomic(folder/'comparison.html',comparison_page(plan,found).encode())
     return found
 
-COMPARED = ('words/encoder/accuracy','leaves/encoder/accuracy_non_copy','edges/fusion/mrr','edges/encoder/mrr','disambiguation/fusion/hits_at_1','search_named/hybrid/mrr','search_masked/encoder/mrr','completion/fusion/f1','libraries/fusion/f1','training/validation_mlm_loss')
+COMPARED = {'words/encoder/accuracy':'words','leaves/encoder/accuracy_non_copy':'leaves','edges/fusion/mrr':'edges','edges/encoder/mrr':'edges, alone','disambiguation/fusion/hits_at_1':'same name','search_named/hybrid/mrr':'search','search_masked/encoder/mrr':'search, alone',
+            'completion/fusion/f1':'open calls','libraries/fusion/f1':'libraries','training/validation_mlm_loss':'loss'}
 
 def comparison(plan:Plan, board:Board)->dict:
     "How each run of a plan ended, its numbers, and the gates that it promises or misses."
@@ -177,8 +179,9 @@ def comparison_page(plan:Plan, found:dict)->str:
     used = [k for k in COMPARED if any(k in r.get('metrics',{}) for r in found['runs'])]
     best = {k:max(r['metrics'].get(k,float('-inf')) if 'loss' not in k else -r['metrics'].get(k,float('inf')) for r in found['runs'] if 'metrics' in r) for k in used}
     is_best = lambda r,k: k in r.get('metrics',{}) and best[k]==(r['metrics'][k] if 'loss' not in k else -r['metrics'][k])
-    rows = [[r['run'],*(f'{r["metrics"][k]:.3f}' if k in r.get('metrics',{}) else '' for k in used),f'{sum(r["seconds"].values())/60:.1f} min',r['problem'] or '; '.join(r.get('promised_gates_missed',())) or 'fine'] for r in found['runs']]
+    rows = [[r['run'],*(f'{r["metrics"][k]:.3f}' if k in r.get('metrics',{}) else '' for k in used),f'{sum(r["seconds"].values())/60:.1f} min','fine' if r['done'] and not r.get('promised_gates_missed') else 'see below'] for r in found['runs']]
+    wrong = ''.join(f'<li><b>{html.escape(r["run"])}</b>: {html.escape("; ".join([*([r["problem"]] if r["problem"] else []),*r.get("promised_gates_missed",())]))}</li>' for r in found['runs'] if r['problem'] or r.get('promised_gates_missed'))
     strong = {(i,j+1) for i,r in enumerate(found['runs']) for j,k in enumerate(used) if is_best(r,k)}
     says = ''.join(f'<h2>{html.escape(r["run"])}</h2><ul>{"".join(f"<li>{s}</li>" for s in r["says"])}</ul>' for r in found['runs'] if r.get('says'))
     return (f'<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(plan.name)}: comparison</title><style>{STYLE}</style><body><h1>{html.escape(plan.name)}: {found["finished"]} of {len(found["runs"])} runs are done</h1>'
-            +table(['run',*used,'time','how it went'],rows,strong,'The best of each column is bold; one seed each unless the plan repeats seeds, so small differences mean nothing.')+says+'</body></html>')
+            +table(['run',*(COMPARED[k] for k in used),'time',''],rows,strong,'; '.join(f'{COMPARED[k]}: {k}' for k in used)+'. The best of each column is bold; one seed each unless the plan repeats seeds, so small differences mean nothing.')+(f'<ul>{wrong}</ul>' if wrong else '')+says+'</body></html>')

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['SUMS', 'TEXT', 'COUNT', 'HASH', 'METADATA_SCHEMA', 'TORCH', 'CHECKS', 'UNREADABLE', 'WHOLE', 'KEPT_CHECKS', 'Finding',
            'run_files', 'seal', 'read_sums', 'check_sums', 'exactly', 'make_metadata', 'checkpoint_facts', 'finding',
-           'check_metadata', 'check_graph_tables', 'shown_dicts', 'known_facts', 'agrees', 'check_notebooks',
-           'tensor_hashes', 'check_checkpoint', 'read_steps', 'check_training', 'carried_metrics', 'same',
-           'check_metrics', 'check_predictions', 'files_of', 'check_leakage', 'check_environment', 'checked_by',
-           'check_content', 'verify', 'check_reference']
+           'check_metadata', 'check_graph_tables', 'check_inputs', 'check_encoded', 'shown_dicts', 'known_facts',
+           'agrees', 'check_notebooks', 'tensor_hashes', 'check_checkpoint', 'read_steps', 'check_training',
+           'carried_metrics', 'same', 'check_metrics', 'check_predictions', 'files_of', 'check_leakage',
+           'check_environment', 'checked_by', 'check_content', 'verify', 'check_reference']
 
 # %% ../../nbs/09_verification.ipynb #370fa51d
 import ast, csv, hashlib, math
@@ -18,8 +18,10 @@ from typing import NamedTuple
 import jsonschema
 import nbformat
 import numpy as np
-from ..core import GraphmerError, arrays_header, read_arrays, read_json, read_table, sha256_file, table_hash, tables_hash, write_atomic
+import pyarrow as pa
+from ..core import GraphmerError, arrays_header, json_bytes, read_arrays, read_json, read_table, sha256_bytes, sha256_file, table_hash, tables_hash, write_atomic
 from ..evaluation.protocol import recomputed
+from ..ontology import check_graph
 
 # %% ../../nbs/09_verification.ipynb #964912d4
 SUMS = 'SHA256SUMS'
@@ -141,7 +143,29 @@ def check_graph_tables(run)->Finding:
         for (r,s),n in Counter(zip(t['relation'].to_pylist(),t['status'].to_pylist())).items(): counted['relations'].setdefault(r,Counter())[s] += n
     counted['entity_types'] = dict(sum((Counter(t['type'].to_pylist()) for t in of('entities')),Counter()))
     wrong = [f'{k} is {said[k]} in the manifest and {dict(v) if isinstance(v,dict) else v} in the tables' for k,v in counted.items() if said[k]!=v]
-    return finding('knowledge graph',wrong,f'{counted["triples"]:,} triples')
+    made = check_graph(*(pa.concat_tables(of(n)) for n in ('entities','triples','files')),frozenset(r['name'] for r in manifest['repositories'] if r['local']))
+    wrong += [f'check {n}: the manifest says {manifest["checks"].get(n,{}).get(k)} {k}, the tables {getattr(c,k)}' for n,c in made.items() for k in ('looked_at','failed','share','passed') if manifest['checks'].get(n,{}).get(k)!=c.as_dict()[k]]
+    return finding('knowledge graph',wrong,f'{counted["triples"]:,} triples, {len(made)} checks of the ontology')
+
+def check_inputs(run)->Finding:
+    "The hash of the inputs is that of the repositories and source files that the graph was made from."
+    run,by = Path(run),{}
+    for f in files_of(run): by.setdefault(f['repository'],[]).append((f['file'],f['sha256']))
+    parts = [(*(r[k] for k in ('name','version','license','owner','split')),by.get(r['name'],[])) for r in sorted(read_json(run/'kg'/'manifest.json')['repositories'],key=lambda r: r['name'])]
+    made,said = sha256_bytes(json_bytes(parts)),read_json(run/'params.json')['inputs']
+    return Finding('inputs',made==said,f'{sum(map(len,by.values())):,} source files' if made==said else f'params.json says {said[:10]}, the files of the graph {made[:10]}')
+
+def check_encoded(run)->Finding:
+    "What encode.json counts is in the chains."
+    run = Path(run)
+    said,split,tokens = (read_json(run/f) for f in ('encode.json','split.json','tokenizer.json'))
+    c = read_arrays(run/'chains.safetensors',mapped=True)
+    unit_part = [split['parts'][f] for f in c['unit_file'].tolist()]
+    without = set(map(int,split['repeated']))
+    kept = Counter(p for p,f in zip(unit_part,c['unit_file'].tolist()) if f not in without)
+    made = dict(units=len(c['unit_file']),root_tokens=len(c['tokens']),leaf_groups=len(c['anchor']),split_by=split['unit'],repeated_files=len(without),units_by_part={p:kept[p] for p in said['units_by_part']},
+                vocabulary=len({*tokens['model']['vocab'],*(t['content'] for t in tokens['added_tokens'])}))
+    return finding('chains',[f'encode.json says {k} = {said.get(k)}, the chains {v}' for k,v in made.items() if said.get(k)!=v],f'{made["units"]:,} units, {made["leaf_groups"]:,} leaf groups')
 
 # %% ../../nbs/09_verification.ipynb #090b70c2
 def shown_dicts(book)->list[dict]:
@@ -230,6 +254,11 @@ def check_training(run)->list[Finding]:
     follows = dict(last_step=int(rows[-1]['step']),first_loss=rows[0]['loss'],last_loss=rows[-1]['loss'],tokens=int(sum(r['tokens'] for r in rows)),epochs=int(rows[-1]['epoch']))
     follows |= {k:next((r[k] for r in reversed(rows) if k in r),None) for k in trained if k.startswith('validation_')}
     wrong += [f'train.json says {k} = {trained.get(k)}, metrics.csv {v}' for k,v in follows.items() if trained.get(k)!=v]
+    with open(run/'validation.csv',newline='') as f: by_relation = [r for r in csv.DictReader(f)]
+    for step in sorted({int(r['step']) for r in by_relation}):
+        part = [(int(r['tokens']),float(r['accuracy'])) for r in by_relation if int(r['step'])==step]
+        whole = sum(n*a for n,a in part)/max(1,sum(n for n,_ in part))
+        if step>done or not math.isclose(whole,rows[step-1].get('validation_mnm_accuracy',math.nan),rel_tol=1e-6,abs_tol=1e-9): wrong.append(f'validation.csv gives {whole:.4f} of the leaves at step {step}, metrics.csv {rows[min(step,done)-1].get("validation_mnm_accuracy")}')
     return [finding('training log',wrong,f'{len(rows)} steps')]
 
 # %% ../../nbs/09_verification.ipynb #680dd1bd
@@ -282,6 +311,8 @@ def check_leakage(run)->list[Finding]:
     sides = ('train','validation','test')
     made = dict(split_by=split['unit'],files={n:len(part(n)) for n in sides},repositories={n:sorted({f['repository'] for f in part(n)}) for n in sides},owners={n:sorted({owner[f['repository']] for f in part(n)}) for n in sides},
                 identical_files=len(hashes('train')&hashes('test','validation')),training_files_taken_out={f'{files[int(i)]["repository"]}/{files[int(i)]["file"]}':share for i,share in split['repeated'].items()})
+    metrics = read_json(run/'metrics.json')
+    made |= {k:metrics[m] for k,m in (('test_edges','edges/edges'),('test_edges_known_under_another_relation_and_not_asked','edges/known_under_another_relation')) if m in metrics}
     made['owners_on_both_sides'] = sorted(set(made['owners']['train'])&set(made['owners']['test']))
     return [finding('leakage',[f'{k} is {made[k]!r:.200}, the report says {leakage.get(k)!r:.200}' for k in made if leakage.get(k)!=made[k]],f'split by {split["unit"]}, owners on both sides: {len(made["owners_on_both_sides"])}')]
 
@@ -292,7 +323,7 @@ def check_environment(run)->list[Finding]:
     return [Finding('environment',not lacking,f'lacks {lacking}' if lacking else f'Python {facts["python"]}, {facts["cpu"]}')]
 
 # %% ../../nbs/09_verification.ipynb #c147a9d4
-CHECKS = {'knowledge graph':check_graph_tables,'notebooks':check_notebooks,'checkpoint':check_checkpoint,'training log':check_training,'metrics':check_metrics,'predictions':check_predictions,'leakage':check_leakage,'environment':check_environment}
+CHECKS = {'knowledge graph':check_graph_tables,'inputs':check_inputs,'chains':check_encoded,'notebooks':check_notebooks,'checkpoint':check_checkpoint,'training log':check_training,'metrics':check_metrics,'predictions':check_predictions,'leakage':check_leakage,'environment':check_environment}
 UNREADABLE = (GraphmerError,KeyError,ValueError,TypeError,AttributeError,IndexError,OSError,SyntaxError)       # what a file that is not what it should be leads to
 
 def checked_by(name:str, check, run)->list[Finding]:
