@@ -52,6 +52,7 @@ def scores(run, measure:str)->pd.DataFrame:
     if not path.exists(): raise GraphmerError(f'{run} has no predictions of {task}', f'tasks must name {task}')
     frame = read_table(path).to_pandas()
     if task=='words': return frame[frame.method==(method or 'encoder')].assign(score=lambda f: f.correct.astype(float))[['repository','unit','position','score']]
+    if task=='leaves': return frame.assign(score=frame[method or 'encoder'].astype(float))[['repository','unit','relation','copy_of','score']]
     if f'rank {method}' not in frame: raise GraphmerError(f'{path} has no ranks of {method!r}', f'methods: {", ".join(c[5:] for c in frame if c.startswith("rank "))}')
     named = [c for c in ('relation','head','tail','query','answer') if c in frame]
     return frame.assign(score=1/frame[f'rank {method}'])[['repository',*named,'score']]
