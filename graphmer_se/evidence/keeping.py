@@ -8,7 +8,7 @@ __all__ = ['PARTS', 'LEFT_OUT', 'WITH_ENCODER', 'LARGEST', 'size_of', 'state_of'
            'reference_encoder']
 
 # %% ../../nbs/09e_keeping.ipynb #70452e6c
-import shutil, tarfile, time
+import hashlib, shutil, tarfile, time
 from pathlib import Path
 from typing import NamedTuple
 import pyarrow as pa
@@ -116,7 +116,6 @@ def archive(run, folder=None)->Path:
 
 def check_archive(path:Path, sums:dict[str,str]):
     "Every file of the sums is in the archive as it was."
-    import hashlib
     there = {}
     try:
         with pa.CompressedInputStream(pa.OSFile(str(path)),'zstd') as stream, tarfile.open(fileobj=stream,mode='r|') as tar:
