@@ -156,7 +156,7 @@ def corrected(judged:list, out:Path, run:Path)->dict:
     "Fit the correction of probabilities, say how good it is on a project that it was not fitted on, and write it to `out`."
     import numpy as np
     from graphmer_se.core import write_json
-    from graphmer_se.evaluation.edges import calibration_error
+    from graphmer_se.evaluation.protocol import calibration_error
     from graphmer_se.use.distillation import fit_calibration
     names,p,ok = np.array([n for n,_,_ in judged]),np.array([x for _,x,_ in judged]),np.array([o for *_,o in judged])
     left_out = np.zeros(len(p))

@@ -85,6 +85,15 @@ def test_the_results_table_is_made_from_the_reference_runs():
     from graphmer_se.evidence.report import reference_table
     assert str(reference_table()) in (ROOT/'README.md').read_text(), 'execute nbs/index.ipynb and run `make sync`'
 
+@pytest.mark.parametrize('path', sorted((ROOT/'benchmarks').glob('*.py')), ids=lambda p: p.name)
+def test_benchmarks_import_what_is_there(path):
+    "They run by hand, so nothing else would notice that a name has moved."
+    import importlib
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('graphmer_se'):
+            room = importlib.import_module(node.module)
+            for a in node.names: assert hasattr(room, a.name) or importlib.util.find_spec(f'{node.module}.{a.name}'), f'{path.name}: {node.module} has no {a.name}'
+
 def test_nothing_is_unpickled():
     "Loading a run, a model or a graph never runs code that somebody else wrote."
     found = subprocess.run(['git', 'grep', '-nE', r'import (pickle|dill|shelve)|pickle\.|torch\.load|allow_pickle|joblib\.load|yaml\.(unsafe_)?load\(|\beval\(', '--', 'graphmer_se/*.py', ':!*_modidx.py'], cwd=ROOT, capture_output=True, text=True).stdout

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'FIGURE', 'NO_PROSE', 'TABLE', 'NOTE', 'Figure', 'figures', 'reference_facts', 'number_of', 'problem_of',
-           'documents', 'check_claims']
+           'published', 'check_claims']
 
 # %% ../../nbs/09f_claims.ipynb #a2f5a8e2
 import re, tomllib
@@ -65,7 +65,7 @@ def problem_of(f:Figure)->str|None:
     value,places = number_of(f.text)
     if round(facts[f.fact],places)!=value: return f'{f.where}: {f.text!r}, but {f.fact} of {f.run} is {facts[f.fact]:.6g}'
 
-def documents()->dict[str,str]:
+def published()->dict[str,str]:
     "Name -> text of everything that is published: README, pages, cards."
     found = {p.relative_to(root()).as_posix():p.read_text() for p in [root()/'README.md',*sorted((root()/'runs'/'reference').glob('*/*.md'))]}
     for p in sorted((root()/'nbs').rglob('*.ipynb')):
@@ -75,7 +75,7 @@ def documents()->dict[str,str]:
 
 def check_claims(documents:dict[str,str]|None=None)->list[str]:
     "What is wrong with the figures of the documentation, in sentences; nothing when all is well."
-    given = documents if documents is not None else globals()['documents']()
+    given = published() if documents is None else documents
     table,found = str(reference_table()),[]
     constants = re.compile('|'.join(r'\s+'.join(map(re.escape,c['text'].split())) for c in tomllib.loads((root()/'data'/'claims.toml').read_text())['constant']))
     if 'README.md' in given and table not in given['README.md']: found.append('README.md: the table of results is not what runs/reference says; execute nbs/index.ipynb and run `make sync`')

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from ..core import GraphmerError, read_json, root
 from .runs import check_commit, is_finished, runs_folder
-from .verification import SUMS, UNREADABLE, Finding, check_sums, checked_by, read_steps, read_sums, run_files, verify
+from .verification import SUMS, UNREADABLE, Finding, checked_by, read_steps, read_sums, run_files, verify
 
 # %% ../../nbs/09d_gates.ipynb #d04ccf04
 WINDOW = 100      # steps over which a loss is smoothed
@@ -28,11 +28,9 @@ def loss_facts(steps:list[dict])->dict:
     return found|{'loss/reduction':float(1-smooth[-1]/smooth[0]),'loss/stable_steps':int(away[0])+width-1 if len(away) else len(loss)}
 
 def evidence_facts(run)->dict:
-    "Files without a sum, files that are not what their sum says, and the schema of the metadata."
+    "Files without a sum, the schema of the metadata, and owners on both sides of the split."
     run,found = Path(run),{}
-    if (run/SUMS).exists():
-        covered = read_sums(run,SUMS)
-        found = {'evidence/files_without_checksum':len(set(run_files(run))-set(covered)),'evidence/files_changed':sum(not f.passed for f in check_sums(run))}
+    if (run/SUMS).exists(): found['evidence/files_without_checksum'] = len(set(run_files(run))-set(read_sums(run)))
     if (run/'metadata.json').exists(): found['evidence/schema'] = float(read_json(run/'metadata.json')['schema_version'])
     if (run/'leakage.json').exists(): found['evidence/owners_on_both_sides'] = len(read_json(run/'leakage.json')['owners_on_both_sides'])
     return found
@@ -138,8 +136,8 @@ def run_before(run:Path)->Path|None:
 def verdict(run, groups=(), ablations=None)->Verdict:
     "Findings and gates of one run; `groups` must be passed besides those that it promises."
     run,gates = Path(run),read_gates()
+    judge({},gates,groups)                               # an unknown group is refused before the work
     findings = [*verify(run),*checked_by('commit',check_commit,run)]
-    judge({},gates,groups)
     try: facts,promises = facts_of(run,run_before(run),ablations),promised(run)
     except UNREADABLE: facts,promises = {},[]            # what cannot be read is no evidence; the findings name it
     return Verdict(run,findings,judge(facts,gates),frozenset([*promises,*groups]))

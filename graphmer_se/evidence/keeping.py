@@ -90,10 +90,10 @@ def clean(plan:list[Removal])->int:
         run = next((p for p in (r.path,*r.path.parents) if (p/'params.json').exists()),None)
         if run is None or run.parent!=runs_folder() or run.name in referenced(): raise GraphmerError(f'{r.path} is no part of a run that may go', 'make a new plan')
         with locked(run):
-            if r.path!=run and is_finished(run) and (bad := [f for f in check_sums(run) if not f.passed]): raise GraphmerError(f'{run.name}: {bad[0].detail}; nothing is removed from a run that does not verify', 'look at it, or remove the whole run')
-            sealed = is_finished(run)
+            part_of_sealed = r.path!=run and is_finished(run)
+            if part_of_sealed and (bad := [f for f in check_sums(run) if not f.passed]): raise GraphmerError(f'{run.name}: {bad[0].detail}; nothing is removed from a run that does not verify', 'look at it, or remove the whole run')
             shutil.rmtree(r.path) if r.path.is_dir() else r.path.unlink(missing_ok=True)
-            if r.path!=run and sealed: seal(run)
+            if part_of_sealed: seal(run)
         freed += r.bytes
     return freed
 

@@ -75,7 +75,7 @@ def stopped_after(seconds:float, command:list[str], log:Path, poll:float, look)-
                     os.killpg(process.pid,signal.SIGKILL); process.wait()
                     return None,time.time()-began
                 try: process.wait(timeout=min(poll,max(.05,seconds-(time.time()-began))))
-                except subprocess.TimeoutExpired: pass
+                except subprocess.TimeoutExpired: continue          # not done yet: look again
         except BaseException:                       # an interrupt of the monitor does not leave processes behind
             os.killpg(process.pid,signal.SIGKILL)
             raise

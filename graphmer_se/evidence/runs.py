@@ -218,8 +218,8 @@ def borrow(run:Path, params:dict, other:Path)->list[str]:
 TELL_THE_TIME = {'timings.csv','latency.json','environment.json','metadata.json','report.html',SUMS}
 
 def comparable(run:Path)->dict[str,str]:
-    "File -> hash of everything in a run that does not tell the time."
-    return {f:sha256_file(run/f) for f in run_files(run) if Path(f).name not in TELL_THE_TIME and not f.startswith('notebooks/') and not (f.endswith('.md') or f=='verification.json')}
+    "File -> hash of everything in a run that does not tell the time; the cards repeat its name."
+    return {f:sha256_file(run/f) for f in run_files(run) if Path(f).name not in TELL_THE_TIME and not f.startswith('notebooks/') and not f.endswith('_CARD.md')}
 
 def repeat(run:Path)->list[str]:
     "Make a finished run once more, beside it, and compare byte by byte; returns the names of files that differ. The copy is deleted when none do."
