@@ -109,7 +109,7 @@ def tests(s:Suite):
     pools = lambda units: tests_pools(s.kg,s.chains,units,s.config.test_queries,s.seed)
     return retrieval_task('tests',pools(s.test),pools(s.validation),s.chains,s.kg,s.embedder,s.minilm,s.text,s.seed)
 
-def libraries(s:Suite): return libraries_task(s.kg,s.chains,s.train,s.validation,s.test,s.embedder,s.text,s.seed)
+def libraries(s:Suite): return libraries_task(s.kg,s.chains,s.train,s.validation,s.test,s.config.test_queries,s.embedder,s.text,s.seed)
 
 def completion(s:Suite): return s.completed[:2]
 
