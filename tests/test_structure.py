@@ -7,7 +7,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
 MAY_IMPORT = dict(core=set(), ontology={'core'}, parsing={'core', 'ontology'}, kg={'core', 'ontology', 'parsing'}, model={'core', 'ontology', 'parsing', 'kg'},
-                  evaluation={'core', 'ontology', 'parsing', 'kg', 'model'}, use={'core', 'ontology', 'parsing', 'kg', 'model', 'evaluation'}, evidence={'core', 'ontology', 'evaluation.ranking', 'evaluation.protocol'}, cli={'core', 'ontology', 'parsing', 'kg', 'model', 'evaluation', 'use', 'evidence'})
+                  evaluation={'core', 'ontology', 'parsing', 'kg', 'model'}, use={'core', 'ontology', 'parsing', 'kg', 'model', 'evaluation'}, evidence={'core', 'ontology', 'evaluation.ranking', 'evaluation.protocol'}, cli={'core', 'ontology', 'parsing', 'kg', 'model', 'evaluation', 'use', 'evidence', 'studies'},
+                  studies={'core', 'ontology', 'parsing', 'kg', 'model', 'evaluation'})
 WITHOUT_TORCH = ('core', 'ontology', 'parsing', 'kg', 'evidence', 'evaluation/ranking', 'evaluation/baselines', 'evaluation/protocol')
 
 def modules():

