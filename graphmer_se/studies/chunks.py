@@ -18,7 +18,7 @@ import pyarrow as pa
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 from ..core import GraphmerError, home, json_bytes, progress, read_arrays, read_json, read_table, root, seed_for, sha256_bytes, sha256_file, write_arrays, write_json, write_table
-from ..kg.build import build_to
+from ..kg.build import build_to, code_key
 from ..kg.store import query
 from ..model.tokens import card_text
 from ..parsing.corpus import Repository, carried, corpus_names, fetch
@@ -87,7 +87,7 @@ def embedder_of(name:str):
 # %% ../../nbs/studies/chunks.ipynb #a9883bd9
 LEAVES = 4
 MENTIONS = ('calls','instantiates','imports','inherits_from','raises','catches','uses','returns','annotated_with','overrides','implements')
-EACH = 6000   # chunks of a training package, at most
+EACH = 10000  # chunks of a training package, at most
 SHORT = 1500  # of one that is validated or tested on
 
 @dataclass
@@ -148,7 +148,7 @@ def open_store(
     "The store, made on first use under `data/chunks/`."
     of = repositories or repositories_of(source)
     embed = embedder_of(embedder)
-    identity = sha256_bytes(json_bytes(dict(packages=[[r.name,r.version,r.split] for r in of],embedder=embed.identity,each=each,seed=seed,cut=[SOFT,HARD,LINE,SHORT],leaves=[LEAVES,*MENTIONS],code=sha256_file(root()/'graphmer_se'/'studies'/'chunks.py'))))[:16]
+    identity = sha256_bytes(json_bytes(dict(packages=[[r.name,r.version,r.split] for r in of],embedder=embed.identity,each=each,seed=seed,cut=[SOFT,HARD,LINE,SHORT],leaves=[LEAVES,*MENTIONS],graph=code_key(),code=sha256_file(root()/'graphmer_se'/'studies'/'chunks.py'))))[:16]
     folder = home()/'data'/'chunks'/identity
     if not (folder/'store.json').exists(): make_store(of,embed,each,seed,folder)
     table,arrays = read_table(folder/'chunks.parquet'),read_arrays(folder/'arrays.safetensors')
