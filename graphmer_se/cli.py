@@ -6,10 +6,10 @@
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'RUN',
            'Run', 'say', 'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'lay_graph',
            'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build',
-           'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'gathered', 'asked_again',
-           'made_again', 'evaluate', 'ablate', 'search_command', 'predict', 'embed', 'report_command', 'find_run',
-           'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance', 'runs_keep', 'runs_monitor',
-           'doctor', 'tpu_check', 'version', 'main']
+           'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies', 'gathered',
+           'asked_again', 'made_again', 'evaluate', 'ablate', 'search_command', 'predict', 'embed', 'report_command',
+           'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance', 'runs_keep',
+           'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, shutil, sys
@@ -27,12 +27,13 @@ from .kg.build import BACKENDS, build_to
 from .kg.exports import FORMATS, difference, export
 from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source
 from .parsing.facts import source_files
+from .studies.doors import vector_app
 
 # %% ../nbs/09b_cli.ipynb #dc89d288
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help='A knowledge graph you can trust from source code, and a graph-aware encoder trained on it.')
 corpus_app,kg_app,runs_app = (typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=h) for h in ('Pinned corpora.','Knowledge graphs.','Runs on this machine.'))
-app.add_typer(corpus_app,name='corpus'); app.add_typer(kg_app,name='kg'); app.add_typer(runs_app,name='runs')
+app.add_typer(corpus_app,name='corpus'); app.add_typer(kg_app,name='kg'); app.add_typer(runs_app,name='runs'); app.add_typer(vector_app,name='next-vector')
 
 def say(text:str): print(text, file=sys.stderr, flush=True)
 def answer(obj, as_json:bool, text:str): print(json.dumps(obj,sort_keys=True,ensure_ascii=False,default=str) if as_json else text)
@@ -221,12 +222,16 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     ablations = home()/'ablations'
     if all_:
         verdicts,unfinished = every_verdict(ablations)
-        wrong = check_claims()
+        wrong,studies = check_claims(),kept_studies()
         lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11}']
         for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
-        lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
-        answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],claims=wrong),json_,'\n'.join(lines))
-        if wrong or any(v.failures for v in verdicts): raise typer.Exit(1)
+        lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'{name:44} study  {"FAILED "+bad[0] if bad else "ok"}' for name,bad in studies.items()]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
+        answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],studies=studies,claims=wrong),json_,'\n'.join(lines))
+        if wrong or any(studies.values()) or any(v.failures for v in verdicts): raise typer.Exit(1)
+        return
+    if (bad := kept_studies().get(run)) is not None:
+        answer(bad,json_,'\n'.join(f'FAILED {b}' for b in bad) or f'{run}: sums stand, and every number and answer follows from its table')
+        if bad: raise typer.Exit(1)
         return
     folder = find_run(run)
     v = verdict(folder,groups.split(),ablations)
@@ -235,6 +240,14 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     shown = [j for j in v.judged if j.gate.group in v.required]
     answer(dict(run=folder.name,failures=v.failures,**gathered(v)),json_,'\n'.join([*(f'{"ok    " if f.passed else "FAILED"} {f.check:16} {f.detail}' for f in v.findings),*(f'{"ok    " if j.passed else "FAILED"} {j.gate.group+" gate":16} {j}' for j in shown)]))
     if v.failures: raise typer.Exit(1)
+
+# %% ../nbs/09b_cli.ipynb #b4267987
+def kept_studies()->dict[str,list[str]]:
+    "What is wrong with the studies in runs/reference, by name."
+    folders = sorted(p.parent for p in (root()/'runs'/'reference').glob('*/study.json'))
+    if not folders: return {}
+    from graphmer_se.studies.next_vector import verify_study
+    return {f.name:verify_study(f) for f in folders}
 
 def gathered(v)->dict:
     "Findings and gates for programs."
@@ -391,15 +404,22 @@ def runs_keep(name:Run, encoder:Annotated[bool,typer.Option('--encoder',help='Ke
     "Copy the small files of a finished run to runs/reference, from where published numbers come."
     print(keeping.keep_reference(find_run(name),encoder))
 
+def is_study(spec:Path)->bool:
+    "Whether a specification is a study: one of `data/studies` by name, or a file that says so."
+    return (root()/'data'/'studies'/f'{spec}.toml').exists() if not spec.exists() else any(line.split('#')[0].replace(' ','').startswith('study=') for line in spec.read_text().splitlines())
+
 @runs_app.command('monitor')
-def runs_monitor(spec:Annotated[Path,typer.Argument(metavar='SPEC',help='A TOML file with [[run]] tables.')], json_:Json=False):
+def runs_monitor(spec:Annotated[Path,typer.Argument(metavar='SPEC',help='A TOML file with [[run]] tables, or a study of data/studies.')], json_:Json=False):
     "Work a list of runs off: make each, verify it, ask it again, compare all; go on where it was cut."
     from graphmer_se.evidence.monitor import monitor, read_plan
-    plan = read_plan(spec)
+    if is_study(spec):
+        from graphmer_se.studies.next_vector import study_plan
+        plan,last = study_plan(spec),lambda: home()/'studies'/plan.name/'report.html'
+    else: plan,last = read_plan(spec),lambda: folder/'comparison.html'
     folder = home()/'monitor'/plan.name
     say(f'status {folder/"status.html"}')
     found = monitor(plan,folder,say)
-    answer(found,json_,f'{found["finished"]} of {len(found["runs"])} runs are done; comparison {folder/"comparison.html"}'+''.join(f'\nFAILED {r["run"]}: {r["problem"]}' for r in found['runs'] if not r['done']))
+    answer(found,json_,f'{found["finished"]} of {len(found["runs"])} runs are done; comparison {last()}'+''.join(f'\nFAILED {r["run"]}: {r["problem"]}' for r in found['runs'] if not r['done']))
     if found['failed']: raise typer.Exit(1)
 
 # %% ../nbs/09b_cli.ipynb #828f1ad9

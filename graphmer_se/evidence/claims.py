@@ -47,6 +47,7 @@ def figures(where:str, text:str)->list[Figure]:
 def reference_facts(run:str)->dict:
     "The facts of a reference run, and the minutes that its stages took."
     folder = root()/'runs'/'reference'/run
+    if (folder/'study.json').exists(): return read_json(folder/'study.json')['facts']
     if not (folder/'metrics.json').exists(): raise GraphmerError(f'no reference run {run!r}', f'there are {", ".join(sorted(p.parent.name for p in folder.parent.glob("*/metrics.json"))) or "none"}')
     return facts_of(folder)|{'time/minutes':sum(s['seconds'] for s in read_json(folder/'environment.json')['stages'].values())/60}
 

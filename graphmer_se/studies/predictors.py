@@ -111,7 +111,7 @@ class GraphMERTLVM(nn.Module):
 # %% ../../nbs/studies/predictors.ipynb #0f0e49b2
 MODELS = dict(amn=AMN,lstm=LSTM,gru=GRU,transformer=Transformer,lvm=GraphMERTLVM,lvm_leaves=GraphMERTLVM)
 DEEP = ('transformer','lvm','lvm_leaves')   # these warm up
-SMALL = dict(amn=dict(width=128),lstm=dict(width=128),gru=dict(width=128),transformer=dict(width=128,heads=4),lvm=dict(width=192,layers=4,heads=4,wide=512),lvm_leaves=dict(width=192,layers=4,heads=4,wide=512))
+SMALL = dict(amn=dict(width=128),lstm=dict(width=128),gru=dict(width=128),transformer=dict(width=128,heads=4),lvm=dict(width=128,layers=4,heads=4,wide=256),lvm_leaves=dict(width=128,layers=4,heads=4,wide=256))
 
 def make_model(name:str, d:int, size:str='full')->nn.Module:
     "A model by name for vectors of `d` numbers; `full` has the original's widths, `small` is for a CPU."

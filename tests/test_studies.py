@@ -1,0 +1,63 @@
+"""The next-vector study from the command line: worked off unattended, verified, made again."""
+import json
+import pytest
+from conftest import graphmer
+from graphmer_se.core import home as usual_home, write_json
+from graphmer_se.parsing.corpus import carried, fetch
+
+SPEC = """study = "next_vector"
+[settings]
+source = "starter"
+each = 400
+steps = 40
+batch = 32
+validate_every = 20
+held_out_each = 40
+random_candidates = 100
+workers = 1
+[[models]]
+models = ["amn"]
+cells = "300:1,2 600:1,2"
+[[models]]
+models = ["lvm_leaves"]
+cells = "600:1"
+"""
+
+@pytest.fixture(scope='module')
+def worked(tmp_path_factory):
+    "A tiny study that the monitor has worked off, and a function that calls `graphmer` on it."
+    fetch('starter'); carried('wordllama')
+    home = tmp_path_factory.mktemp('study')
+    (home/'data').mkdir(); (home/'data'/'raw').symlink_to(usual_home()/'data'/'raw')
+    spec = home/'tiny.toml'
+    spec.write_text(SPEC)
+    def call(*args, check=True): return graphmer(*(spec if a=='SPEC' else a for a in args), home=home, check=check)
+    call('runs', 'monitor', 'SPEC')
+    return call, home/'studies'/'tiny'
+
+def test_a_study_is_worked_off_and_tells(worked):
+    call, folder = worked
+    told = json.loads((folder/'study.json').read_text())
+    assert {f'{e}/600/cosine' for e in ('amn', 'lvm_leaves', 'ridge', 'mean of context')}<=set(told['facts'])
+    assert told['answers'][0][0].startswith('Does more data help') and '<svg' in (folder/'report.html').read_text()
+    before = {p:p.stat().st_mtime_ns for p in folder.rglob('predictions.parquet')}
+    assert '3 of 3 runs are done' in call('runs', 'monitor', 'SPEC').stdout
+    assert before=={p:p.stat().st_mtime_ns for p in folder.rglob('predictions.parquet')}
+    assert json.loads(call('next-vector', 'report', 'SPEC', '--json').stdout)==told
+
+def test_one_cell_again_gives_the_same(worked):
+    call, _ = worked
+    assert 'differ by 0 at most' in call('next-vector', 'again', 'SPEC', 'amn', '300-1').stdout
+    assert 'no trained cell amn/300-9' in call('next-vector', 'again', 'SPEC', 'amn', '300-9', check=False).stderr
+
+def test_a_study_that_was_altered_is_found(worked):
+    call, folder = worked
+    path = folder/'amn'/'metrics.json'
+    before = path.read_bytes()
+    metrics = json.loads(before)
+    metrics['300-1']['cosine'] += .1
+    write_json(metrics, path)
+    done = call('next-vector', 'verify', 'SPEC', 'amn', check=False)
+    assert done.returncode==1 and 'metrics.json does not follow' in done.stdout
+    path.write_bytes(before)
+    assert call('next-vector', 'verify', 'SPEC', 'amn').returncode==0
