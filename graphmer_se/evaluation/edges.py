@@ -10,7 +10,7 @@ __all__ = ['ASKED', 'ASKED_IDS', 'COLUMNS', 'evenly', 'Edges', 'vector_scorer', 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
@@ -22,7 +22,7 @@ from ..model.batches import MaskConfig, assemble, pack
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
 from ..model.objectives import to_tensors
-from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, calibrated, fit_boosted, fit_fusion, graph_features, thinned
+from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, calibrated, fit_boosted, fit_fusion, graph_features, prefiltered, thinned
 from ..model.symbols import numbered_facts
 from ..model.tokens import MASK, card_text
 from ..model.validation import autocast
@@ -41,15 +41,17 @@ def evenly(sizes:dict, most:int)->dict:
     return found
 
 class Edges:
-    "The edges of a graph as questions. Features see no edge that `prepare` was told of."
-    def __init__(self, kg:KnowledgeGraph, chains:ChainSet, seed:int):
-        self.kg,self.chains,self.seed,self.vectors = kg,chains,seed,{}
+    "The edges of a graph as questions: (head, relation, ?), or turned, (?, relation, tail). Features see no edge that `prepare` was told of."
+    def __init__(self, kg:KnowledgeGraph, chains:ChainSet, seed:int, turned:bool=False):
+        self.kg,self.chains,self.seed,self.turned,self.vectors = kg,chains,seed,turned,{}
         self.places,self.modules,self.types,self.names = (kg.entities[c].to_numpy() for c in ('repository','module','type','name'))
         self.facts,self.answers,self.pairs = numbered_facts(kg),defaultdict(set),Counter()
-        for h,r,t in self.facts.tolist(): self.answers[h,r].add(t); self.pairs[h,t] += 1
+        for h,r,t in self.facts.tolist():
+            self.answers[(t,r) if turned else (h,r)].add(h if turned else t); self.pairs[h,t] += 1
         ontology = load_ontology()
-        fits = {r:np.array([ontology.accepts(t,ontology.relations[RELATIONS[r]].range) for t in self.types],bool) for r in ASKED_IDS}
-        self.table = {(place,r):np.flatnonzero(fits[r]&((self.places==place)|(self.places==''))) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
+        fits = {r:np.array([ontology.accepts(t,getattr(ontology.relations[RELATIONS[r]],'domain' if turned else 'range')) for t in self.types],bool) for r in ASKED_IDS}
+        around = self.places=='' if not turned else np.zeros(len(self.places),bool)          # what is outside is nobody's head
+        self.table = {(place,r):np.flatnonzero(fits[r]&((self.places==place)|around)) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
 
     def prepare(self, *asked:list[tuple[int,int]], hidden:float=0.)->'Edges':
         "The same edges with features that see none of the asked ones, nor a share of all others. Vectors once made are shared."
@@ -58,7 +60,7 @@ class Edges:
         keep = np.array([tuple(f) not in gone for f in self.facts.tolist()],bool)&(np.random.default_rng(seed_for(self.seed,'hidden facts')).random(len(self.facts))>=hidden)
         other = copy.copy(self)
         other.seen = self.facts[keep]
-        other.features = graph_features(self.kg,other.seen)
+        other.features = graph_features(self.kg,other.seen,self.turned)
         return other
 
     def questions(self, units:np.ndarray, most:int, fits=lambda u,l: True)->tuple[list[tuple[int,int]],dict]:
@@ -76,13 +78,14 @@ class Edges:
         return sorted(found),dict(edges=len(seen),known_under_another_relation=twice)
 
     def answered(self, asked:list[tuple[int,int]], scorers:dict, choose=None):
-        "For each (unit, leaf): head, candidates, and the question with its features and one more column per scorer; `choose` may keep some candidates only."
+        "For each (unit, leaf): leaf, candidates, and the question with its features and one more column per scorer; `choose` may keep some candidates only."
         for i,(u,l) in enumerate(progress(asked,'ranking',unit='question')):
             h,r,t = (int(getattr(self.chains,k)[l]) for k in ('head','relation','tail'))
+            known,answer = (t,h) if self.turned else (h,t)
             candidates = self.table[self.places[h],r]
-            if choose is not None: candidates = candidates[choose(candidates,t)]
-            columns = np.column_stack([self.features.of(h,r,candidates),*(s(i,candidates) for s in scorers.values())])
-            yield h,candidates,Question(r,columns,int(np.searchsorted(candidates,t)),np.isin(candidates,list(self.answers[h,r]-{t})))
+            if choose is not None: candidates = candidates[choose(candidates,answer)]
+            columns = np.column_stack([self.features.of(known,r,candidates),*(s(i,candidates) for s in scorers.values())])
+            yield l,candidates,Question(r,columns,int(np.searchsorted(candidates,answer)),np.isin(candidates,list(self.answers[known,r]-{answer})))
 
 # %% ../../nbs/07c_edges.ipynb #26bc9953
 def vector_scorer(edges:Edges, name:str, asked:list[tuple[int,int]], cards, questions):
@@ -111,8 +114,10 @@ def leaf_questions(embedder:Embedder, chains:ChainSet, asked:list[tuple[int,int]
     return found
 
 def encoder_scorer(edges:Edges, asked:list[tuple[int,int]], embedder:Embedder):
-    "The scores of our encoder."
-    return vector_scorer(edges,'encoder',asked,lambda es: embedder.of_tokens([edges.chains.card(e) for e in es],'candidate cards'),lambda new: leaf_questions(embedder,edges.chains,new,edges.seed))
+    "The scores of our encoder; of a turned question those between the cards of tail and candidate, since a text would tell its head."
+    cards = lambda es: embedder.of_tokens([edges.chains.card(e) for e in es],'candidate cards')
+    tails = lambda new: cards([int(edges.chains.tail[l]) for _,l in new])
+    return vector_scorer(edges,'encoder',asked,cards,tails if edges.turned else lambda new: leaf_questions(embedder,edges.chains,new,edges.seed))
 
 def text_without(chains:ChainSet, unit:int, leaf:int)->np.ndarray:
     "The tokens of a unit in which an edge's evidence, and every mention of its tail, is one mask token each."
@@ -125,7 +130,8 @@ def minilm_scorer(edges:Edges, asked:list[tuple[int,int]], minilm:Embedder, text
     "The scores of MiniLM as it is; `text` turns token ids into a string."
     e = edges.kg.entities
     cards = lambda es: minilm.of_texts([card_text(e.type[i],e.qualified_name[i],json.loads(e.attributes[i])) for i in es],'cards, MiniLM')
-    return vector_scorer(edges,'MiniLM',asked,cards,lambda new: minilm.of_texts([text(text_without(edges.chains,u,l)) for u,l in new],'questions, MiniLM'))
+    tails = lambda new: cards([int(edges.chains.tail[l]) for _,l in new])
+    return vector_scorer(edges,'MiniLM',asked,cards,tails if edges.turned else lambda new: minilm.of_texts([text(text_without(edges.chains,u,l)) for u,l in new],'questions, MiniLM'))
 
 # %% ../../nbs/07c_edges.ipynb #2ccf3ebe
 COLUMNS = (*FEATURES,'MiniLM','encoder')
@@ -146,8 +152,8 @@ class Stacked:
     fusion:Fusion
     def logits(self, kind:int, features:np.ndarray)->np.ndarray: return self.fusion.logits(kind,np.column_stack([features,self.trees.logits(kind,features)]))
 
-def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedder|None, text)->dict:
-    "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none."
+def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedder|None, text, temperature:float=0.)->dict:
+    "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none. A `temperature` of 0 is fitted on the latter."
     if not fresh: return {}
     asked = [q for *_,q in edges.answered(fresh,columns_of(edges,fresh,embedder,minilm,text))]
     rng,columns = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(FEATURES)))
@@ -157,29 +163,33 @@ def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedd
     on_top = lambda name: fit_fusion(few,[COLUMNS.index(name)],edges.seed,base=plain)
     boosted = lambda names: Stacked(trees,fit_fusion([with_logit(trees,q) for q in few],[len(COLUMNS),*(COLUMNS.index(n) for n in names)],edges.seed))
     found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
-    return {name:calibrated(f,asked) for name,f in found.items()}|{'boosted':boosted(['encoder']),'boosted without encoder':trees}
+    return {name:replace(f,temperature=temperature) if temperature else calibrated(f,asked) for name,f in found.items()}|{'boosted':boosted(['encoder']),'boosted without encoder':trees}
 
 # %% ../../nbs/07c_edges.ipynb #502a920c
 def where_is(edges:Edges, head:int, tail:int)->str:
     return 'external' if edges.places[tail]=='' else 'same module' if edges.modules[head]==edges.modules[tail] else 'other module'
 
-def scores_of(q:Question, fusions:dict, minilm:bool)->dict[str,np.ndarray]:
-    "The scores of every method for one question."
+def scores_of(q:Question, fusions:dict, minilm:bool, top_k:int=0)->dict[str,np.ndarray]:
+    "The scores of every method for one question; with `top_k`, what uses an encoder sees only so many candidates, the best by the fusion without it."
     plain = ('encoder',*(('MiniLM',) if minilm else ()),*BASELINES)
-    return {x:q.features[:,COLUMNS.index(x)] for x in plain}|{x:f.logits(q.kind,q.features) for x,f in fusions.items()}
+    found = {x:q.features[:,COLUMNS.index(x)] for x in plain}|{x:f.logits(q.kind,q.features) for x,f in fusions.items()}
+    if not (top_k and 'fusion without encoder' in found): return found
+    return {x:prefiltered(s,found['fusion without encoder'],top_k) if x in ('encoder','MiniLM','fusion','fusion with MiniLM','boosted') else s for x,s in found.items()}
 
-def row_of(edges:Edges, head:int, candidates:np.ndarray, q:Question, scored:dict, first:str)->dict:
+def row_of(edges:Edges, leaf:int, candidates:np.ndarray, q:Question, scored:dict, first:str)->dict:
     "One row of predictions: the question in words, what the method `first` would have said, and the rank by every method."
-    e,t,best = edges.kg.entities.qualified_name,int(candidates[q.right]),int(candidates[np.argmax(np.where(q.others,-np.inf,scored[first]))])
-    return dict(repository=edges.places[head],relation=RELATIONS[q.kind],head=e[head],tail=e[t],said=e[best],elsewhere=where_is(edges,head,t),candidates=int(len(candidates)-q.others.sum()))|{
+    e,best = edges.kg.entities.qualified_name,int(candidates[np.argmax(np.where(q.others,-np.inf,scored[first]))])
+    head,tail = int(edges.chains.head[leaf]),int(edges.chains.tail[leaf])
+    return dict(repository=edges.places[head],relation=RELATIONS[q.kind],head=e[head],tail=e[tail],said=e[best],elsewhere=where_is(edges,head,tail),candidates=int(len(candidates)-q.others.sum()))|{
         f'rank {m}':realistic_rank(s,q.right,q.others.copy()) for m,s in scored.items()}
 
-def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None, text)->tuple[dict,pd.DataFrame]:
-    "Metrics, and one row per question with the rank by every method."
+def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None, text, top_k:int=0, more:dict={})->tuple[dict,pd.DataFrame]:
+    "Metrics, and one row per question with the rank by every method; `more` scorers are methods of their own."
     if not asked: return {},pd.DataFrame()
     found,first = [],'fusion' if fusions else 'encoder'
-    for h,candidates,q in edges.answered(asked,columns_of(edges,asked,embedder,minilm,text)):
-        row = row_of(edges,h,candidates,q,scores_of(q,fusions,minilm is not None),first)
+    for l,candidates,wide in edges.answered(asked,columns_of(edges,asked,embedder,minilm,text)|more):
+        q = replace(wide,features=wide.features[:,:len(COLUMNS)])
+        row = row_of(edges,l,candidates,q,scores_of(q,fusions,minilm is not None,top_k)|dict(zip(more,wide.features.T[len(COLUMNS):])),first)
         if fusions: row['probability'] = float(fusions['fusion'].probabilities(q.kind,q.features[~q.others]).max())
         found.append(row)
     frame = pd.DataFrame(found)
@@ -198,11 +208,11 @@ def disambiguation_task(edges:Edges, asked:list, fusions:dict, embedder:Embedder
     if not asked: return {},pd.DataFrame()
     choose = lambda candidates,t: (edges.names[candidates]==edges.names[t])&(edges.places[candidates]==edges.places[t])
     at,found,first = FEATURES.index,[],'fusion' if fusions else 'encoder'
-    for h,candidates,q in edges.answered(asked,columns_of(edges,asked,embedder,minilm,text),choose):
+    for l,candidates,q in edges.answered(asked,columns_of(edges,asked,embedder,minilm,text),choose):
         if q.others.sum()+2>len(candidates): continue                                   # all others are right as well
         near = q.features[:,[at('same class'),at('same module'),at('same package')]]@[4,2,1]
         scored = {k:v for k,v in scores_of(q,fusions,minilm is not None).items() if k!='name match'}|{'same module':q.features[:,at('same module')],'nearest':near,'imported':q.features[:,at('imported')]}
-        found.append(row_of(edges,h,candidates,q,scored,first))
+        found.append(row_of(edges,l,candidates,q,scored,first))
     if not found: return {},pd.DataFrame()
     frame = pd.DataFrame(found)
     return numbers_of('disambiguation',frame,edges.seed),frame

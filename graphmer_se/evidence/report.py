@@ -56,7 +56,9 @@ def compared(m:dict, key:str, better:str, worse:str)->str:
     return better if m[f'{key}_low']>0 else worse if m[f'{key}_high']<0 else 'is not clearly different from'
 
 RANKING = dict(edges=('Hidden edges of unseen code','questions (head, relation, ?) in unseen repositories; every mention of the answer in the unit is hidden. Candidates are all entities that fit the relation: those of the repository and every known external symbol.'),
+    edges_heads=('Hidden edges from the other end','the same edges as (?, relation, tail). Candidates are all entities of the repository that may be the head; texts are not shown, since that of the head would tell.'),
     edges_half_hidden=('Hidden edges, half of the graph hidden','the same questions when the features see half of the facts only.'),
+    edges_transductive=('Hidden edges of a graph that is known','some test repositories; ComplEx and TransE have trained on all their other facts. Pairs known under another relation, or the other way round, are not asked.'),
     disambiguation=('Disambiguation','mentions whose name at least two fitting entities of the repository carry; candidates are those of that name. Hits@1 counts.'),
     search_named=('Search, names in sight','docstrings as queries among at most a thousand functions of their repository; the docstring stands in no candidate.'),
     search_masked=('Search, names hidden','the same, with every candidate without its own name.'),

@@ -40,7 +40,7 @@ class RunConfig:
         if unknown := sorted(set(self.gates.split())-gate_groups()): raise GraphmerError(f'gates = {unknown[0]!r} is no group of gates', f'groups: {", ".join(sorted(gate_groups()))}')
         if self.vocabulary<300: raise GraphmerError(f'vocabulary = {self.vocabulary} is less than the bytes and special tokens', 'give 300 or more')
 
-TASK_NAMES = ('words','leaves','edges','edges_half_hidden','disambiguation','search_named','search_masked','tests','libraries','completion','latency')
+TASK_NAMES = ('words','leaves','edges','edges_heads','edges_half_hidden','edges_transductive','disambiguation','search_named','search_masked','tests','libraries','completion','latency')
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -52,11 +52,16 @@ class EvaluationConfig:
     minilm:bool = True         # compare with MiniLM as it is; without a network it is left out
     task_seconds:int = 1800    # a task that takes longer stops with an error
     evaluate_rows:int = 8      # packed rows per forward pass
+    top_k:int = 0              # candidates of an edge that encoders are asked about, the best by the graph alone; 0 is all
+    transductive_facts:int = 60000 # of the test repositories that graph embeddings learn, at most; hours without a GPU if many
+    score_temperature:float = 0. # of the probabilities of edges; 0 is fitted on validation repositories
 
     def __post_init__(self):
         if unknown := [t for t in self.tasks.split() if t!='all' and t not in TASK_NAMES]: raise GraphmerError(f'unknown task {unknown[0]!r}', f'tasks: all, {", ".join(TASK_NAMES)}')
-        for name in ('test_units','test_edges','test_queries','task_seconds','evaluate_rows'):
+        for name in ('test_units','test_edges','test_queries','task_seconds','evaluate_rows','transductive_facts'):
             if getattr(self,name)<1: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a whole number above 0 for {name}')
+        for name in ('top_k','score_temperature'):
+            if not getattr(self,name)>=0: raise GraphmerError(f'{name} = {getattr(self,name)} is negative', f'give 0 or more for {name}')
 
     @property
     def chosen(self)->tuple: return TASK_NAMES if 'all' in self.tasks.split() else tuple(self.tasks.split())
