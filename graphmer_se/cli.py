@@ -7,12 +7,12 @@ __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'Profile
            'Run', 'say', 'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'lay_graph',
            'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build',
            'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies', 'gathered',
-           'asked_again', 'made_again', 'evaluate', 'ablate', 'search_command', 'predict', 'embed', 'report_command',
-           'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance', 'runs_keep',
-           'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
+           'asked_again', 'made_again', 'evaluate', 'tried_on', 'ablate', 'search_command', 'predict', 'embed',
+           'report_command', 'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance',
+           'runs_keep', 'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
-import json, os, shutil, sys
+import json, os, re, shutil, sys
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Optional
@@ -25,7 +25,7 @@ from .evidence.verification import Finding, finding, seal, verify
 from .kg import store
 from .kg.build import BACKENDS, build_to
 from .kg.exports import FORMATS, difference, export
-from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source
+from .parsing.corpus import Repository, corpus_names, fetch, read_pins, resolve_source, resolve_sources
 from .parsing.facts import source_files
 from .studies.doors import vector_app
 
@@ -72,6 +72,9 @@ def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple
     settings = load_profile(profile,changed(changes))
     check_device(settings['device'])
     source,repositories = find_source(src)
+    if settings['on']:
+        settings['on'] = find_source(settings['on'])[0]
+        repositories = resolve_sources(source,settings['on'],settings['seed'])
     say(f'{len(repositories)} {"repository" if len(repositories)==1 else "repositories"} from {source}')
     params = runs.run_parameters(profile,settings,source,inputs_hash(repositories))
     return runs.runs_folder()/(check_name(name) if name else runs.run_name(params)),params
@@ -276,11 +279,13 @@ def made_again(folder:Path)->Finding:
 # %% ../nbs/09b_cli.ipynb #b3110272
 @app.command()
 def evaluate(run:Run, tasks:Annotated[str,typer.Option(help='Task names with spaces or commas between them, or all.')]='all',
-             out:Annotated[Optional[Path],typer.Option('--out','-o',help='Where results go; evaluations/RUN-… by default. What is there already is not done again.')]=None, set_:Changes=None, json_:Json=False):
+             out:Annotated[Optional[Path],typer.Option('--out','-o',help='Where results go; evaluations/RUN-… by default. What is there already is not done again.')]=None,
+             on:Annotated[Optional[str],typer.Option(metavar='SRC',help='Ask about other repositories than those of the run: a folder, a corpus. Makes a run of its own.')]=None, set_:Changes=None, json_:Json=False):
     "Ask a trained encoder again: the same questions, other tasks, or more of them. The run itself stays as it is."
     from graphmer_se.evaluation.again import ask_again, differing
     from graphmer_se.model.profiles import typed
     folder,given = find_run(run),{k:typed(k,v) for k,v in changed(set_ or []).items()}
+    if on: return print_summary(tried_on(folder,on,given|dict(tasks=tasks.replace(',',' '))))
     out = out or home()/'evaluations'/f'{folder.name}-{sha256_bytes(json_bytes(given))[:8]}'
     found = ask_again(folder,out,given|dict(tasks=tasks.replace(',',' ')))
     answer(found,json_,f'results {out}\n'+'\n'.join(summary(found)))
@@ -290,6 +295,19 @@ def evaluate(run:Run, tasks:Annotated[str,typer.Option(help='Task names with spa
     say('equal to the numbers of the run')
 
 # %% ../nbs/09b_cli.ipynb #c4ac315b
+def tried_on(other:Path, on:str, given:dict)->Path:
+    "A run that asks the encoder of another run about repositories that it never heard of; what is fitted is fitted on the other run's training and validation repositories."
+    from graphmer_se.evaluation.again import asked_otherwise
+    from graphmer_se.model.profiles import defaults
+    theirs,on = read_json(other/'params.json'),find_source(on)[0]
+    params = runs.run_parameters(theirs['profile'],defaults()|asked_otherwise(theirs,given)|dict(on=on),theirs['source'],inputs_hash(resolve_sources(theirs['source'],on,theirs['seed'])))
+    params['code']['train'] = theirs['code']['train']
+    folder = runs.runs_folder()/f'{other.name}-on-{re.sub(r"[^A-Za-z0-9]+","-",Path(on).name)}-{sha256_bytes(json_bytes(params))[:8]}'
+    runs.execute(folder,params,last='encode')
+    runs.lay_encoder(folder,other)
+    runs.execute(folder,params)
+    return folder
+
 @app.command()
 def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of data/ablations.')], seeds:Annotated[Optional[int],typer.Option(min=2,help='Only the first so many seeds.')]=None,
            arms:Annotated[Optional[str],typer.Option(help='Only these arms, with commas between them.')]=None, set_:Changes=None, json_:Json=False):

@@ -1,5 +1,6 @@
 """Forgeries are found, gates hold, what published numbers come from can be checked, and runs are managed without losing anything."""
-import json, os, re, shutil, signal, subprocess, time
+import json, os, re, shutil, signal, subprocess, sysconfig, time
+from pathlib import Path
 import jsonschema
 import nbformat
 import numpy as np
@@ -11,6 +12,7 @@ from graphmer_se.evidence.claims import check_claims
 from graphmer_se.evidence.gates import every_verdict
 from graphmer_se.evidence.provenance import write_provenance
 from graphmer_se.evidence.verification import SUMS, UNREADABLE, WHOLE, make_metadata, seal, verify
+from graphmer_se.kg.store import load
 
 def failing(run)->set: return {f.check for f in verify(run) if not f.passed}
 
@@ -264,3 +266,30 @@ def test_an_encoder_that_is_trained_is_taken_over(smoke, corpus):
         assert other.returncode==2 and 'was trained with steps = 30, not 40' in other.stderr
     finally:
         for name in ('fewer', 'longer'): shutil.rmtree(smoke/'runs'/name, ignore_errors=True)
+
+def test_an_encoder_is_asked_about_repositories_that_its_run_never_had(smoke, corpus, tmp_path):
+    "Another source takes the place of the test repositories: nothing is trained, what was training code stays out of the test, and the run verifies."
+    first, library, made = only_run(smoke), Path(sysconfig.get_paths()['stdlib']), []
+    split = read_json(first/'split.json')
+    trained = next(r for r, part in zip(load(first/'kg').files.repository, split['parts']) if part=='train')
+    for name in ('email', 'logging'):
+        shutil.copytree(library/name, tmp_path/'new'/name/name, ignore=shutil.ignore_patterns('__pycache__'))
+        (tmp_path/'new'/name/'pyproject.toml').write_text(f'[project]\nname = "{name}"\nversion = "1.0"\nlicense = "PSF-2.0"\n')
+    copied = max((corpus/trained/trained).rglob('*.py'), key=lambda f: f.stat().st_size)
+    shutil.copyfile(copied, tmp_path/'new'/'email'/'email'/'copied.py')
+    before = set((smoke/'runs').iterdir())
+    try:
+        done = graphmer('evaluate', first.name, '--on', tmp_path/'new', '--tasks', 'leaves,edges', home=smoke)
+        (run,) = made = sorted(set((smoke/'runs').iterdir())-before)
+        assert 'train: done before' in done.stderr and failing(run)==set()
+        assert (run/'checkpoints'/'final'/'model.safetensors').read_bytes()==(first/'checkpoints'/'final'/'model.safetensors').read_bytes()
+        rows = read_table(run/'predictions'/'edges.parquet').to_pandas()
+        assert set(rows.repository)=={'email', 'logging'} and read_json(run/M)['edges/questions']==len(rows)>20
+        files, taken = load(run/'kg').files, read_json(run/'split.json')['repeated']
+        assert 'email/copied.py' in set(files.file[[int(i) for i in taken]])
+        assert set(load(run/'kg').files.repository)-{'email', 'logging'}=={r for r, part in zip(load(first/'kg').files.repository, split['parts']) if part!='test'}
+        assert 'asks the encoder of' in graphmer('verify', run.name, '--rerun', home=smoke, check=False).stderr
+        assert 'cannot be tested on' in graphmer('evaluate', first.name, '--on', corpus/trained, home=smoke, check=False).stderr
+        assert 'belongs to training' in graphmer('evaluate', first.name, '--on', tmp_path/'new', '--set', 'steps=9', home=smoke, check=False).stderr
+    finally:
+        for folder in made: shutil.rmtree(folder, ignore_errors=True)

@@ -50,12 +50,12 @@ def tail_mrr(model, facts:np.ndarray, known:dict)->float:
     for row,(h,r,t) in zip(others,facts.tolist()): row[list(known[h,r]-{t})] = True
     return mean_reciprocal_rank([realistic_rank(s,int(t),o) for s,t,o in zip(scores,facts[:,2],others)])
 
-def learned_facts(kind:str, facts:np.ndarray, entities:int, seed:int, size:int=64, held:int=400, look:int=300, patience:int=3, most:int=40):
-    "A PyKEEN model, 'ComplEx' or 'TransE', of facts (n, 3) int64 over `entities` numbers: trained until its MRR on some held-out ones has not risen for `patience` looks, one every `look` optimizer steps, `most` at most. Returns the best and the MRR at every look."
+def learned_facts(kind:str, facts:np.ndarray, entities:int, seed:int, size:int=64, held:int=400, look:int=0, patience:int=3, most:int=40):
+    "A PyKEEN model, 'ComplEx' or 'TransE', of facts (n, 3) int64 over `entities` numbers: trained until its MRR on some held-out ones has not risen for `patience` looks, one every `look` optimizer steps (0: about four times over the facts), `most` at most. Returns the best and the MRR at every look."
     rng,known,looks,best = np.random.default_rng(seed_for(seed,kind)),{},[],None
     for h,r,t in facts.tolist(): known.setdefault((h,r),set()).add(t)
     facts = rng.permutation(facts)
-    held = min(held,len(facts)//10)
+    held,look = min(held,len(facts)//10),look or int(np.clip(len(facts)//64,25,300))
     fresh,rest = facts[:held],torch.from_numpy(facts[held:])
     try: model = fresh_model(kind,facts[held:],entities,size,seed_for(seed,kind,'start')%2**31)
     except ImportError: raise GraphmerError(f'PyKEEN, which gives {kind}, is not installed', "pip install 'graphmer-se[baselines]'") from None

@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'FAILED', 'BAR', 'STAGE_FILES', 'TELL_THE_TIME', 'stage_path', 'imports_of', 'code_of', 'check_commit',
            'run_parameters', 'run_name', 'runs_folder', 'lock_path', 'is_running', 'locked', 'is_finished', 'open_run',
            'now', 'notebook_parameters', 'tidied', 'execute_notebook', 'run_stage', 'done_stages', 'execute',
-           'trained_by', 'borrow', 'comparable', 'repeat', 'rebuild']
+           'trained_by', 'take', 'borrow', 'comparable', 'repeat', 'lay_encoder', 'rebuild']
 
 # %% ../../nbs/09a_runs.ipynb #cd5d3f92
 import ast, contextlib, datetime, fcntl, functools, io, os, re, shutil, subprocess, sys, tarfile, tempfile, time
@@ -190,28 +190,31 @@ def trained_by(params:dict, other:Path)->dict:
     if differ: raise GraphmerError(f'{other.name} was trained with {differ[0]} = {theirs.get(differ[0])!r}, not {params.get(differ[0])!r}', 'ask for the same graph and training, or leave --trained out')
     return params|dict(code=params['code']|{s:theirs['code'][s] for s in STAGE_FILES})
 
+def take(run:Path, stage:str, other:Path):
+    "Take over what a stage of another run left, and note whose it is. Files are replaced and never written into, so links are safe."
+    book,there,environment = f'notebooks/{STAGES.index(stage)+1:02}_{stage}.ipynb',read_json(other/'environment.json'),read_json(run/'environment.json')
+    for source in [p for n in STAGE_FILES[stage] for p in ([other/n] if (other/n).is_file() else sorted((other/n).rglob('*')))]+[other/book]:
+        if not source.is_file(): continue
+        to = run/source.relative_to(other)
+        to.parent.mkdir(parents=True,exist_ok=True)
+        to.unlink(missing_ok=True)
+        try: os.link(source,to)
+        except OSError: shutil.copyfile(source,to)              # another disk
+    environment['stages'][stage] = dict(git=there['git'])|there['stages'][stage]|dict(borrowed=other.name)
+    write_json(environment,run/'environment.json')
+    write_json(dict(done=[*done_stages(run),stage]),run/'stages.json')
+
 def borrow(run:Path, params:dict, other:Path)->list[str]:
-    "Take over the stages that another run has done with the same parameters; returns their names. Files are replaced and never written into, so links are safe."
+    "Take over the stages that another run has done with the same parameters; returns their names."
     theirs = read_json(other/'params.json')
     with locked(run):
         open_run(run,params)
-        for stage,names in STAGE_FILES.items():
+        for stage in STAGE_FILES:
             takes = notebook_parameters(stage_path(stage))-{'run'}
             if stage in done_stages(run): continue
             same = theirs['inputs']==params['inputs'] and theirs['code'][stage]==params['code'][stage] and all(theirs.get(k)==params.get(k) for k in takes)
             if stage not in done_stages(other) or not same: break
-            book = f'notebooks/{STAGES.index(stage)+1:02}_{stage}.ipynb'
-            for source in [p for n in names for p in ([other/n] if (other/n).is_file() else sorted((other/n).rglob('*')))]+[other/book]:
-                if not source.is_file(): continue
-                to = run/source.relative_to(other)
-                to.parent.mkdir(parents=True,exist_ok=True)
-                to.unlink(missing_ok=True)
-                os.link(source,to)
-            environment = read_json(run/'environment.json')
-            there = read_json(other/'environment.json')
-            environment['stages'][stage] = dict(git=there['git'])|there['stages'][stage]|dict(borrowed=other.name)
-            write_json(environment,run/'environment.json')
-            write_json(dict(done=[*done_stages(run),stage]),run/'stages.json')
+            take(run,stage,other)
         return done_stages(run)
 
 # %% ../../nbs/09a_runs.ipynb #35683546
@@ -223,7 +226,8 @@ def comparable(run:Path)->dict[str,str]:
 
 def repeat(run:Path)->list[str]:
     "Make a finished run once more, beside it, and compare byte by byte; returns the names of files that differ. The copy is deleted when none do."
-    params = read_json(run/'params.json')
+    params,whose = read_json(run/'params.json'),read_json(run/'environment.json')['stages']['train'].get('borrowed')
+    if params.get('on') and whose: raise GraphmerError(f'{run.name} asks the encoder of {whose} about other repositories', f'repeat {whose}, and ask it again: graphmer evaluate {whose} --on SRC')
     if differ := [s for s in STAGES if params['code'][s]!=code_of(s)]: raise GraphmerError(f'{run.name} was made by other code: stage {differ[0]}', 'check out its commit (environment.json), and repeat it there')
     again = runs_folder()/f'{run.name}-again'
     execute(again,params)
@@ -231,6 +235,14 @@ def repeat(run:Path)->list[str]:
     differ = sorted(f for f in {*a,*b} if a.get(f)!=b.get(f))
     if not differ: shutil.rmtree(again)
     return differ
+
+# %% ../../nbs/09a_runs.ipynb #614c79e4
+def lay_encoder(run:Path, other:Path):
+    "Take over the training of another run, once graph and chains are there. Another vocabulary is an error."
+    with locked(run):
+        if 'train' in done_stages(run): return
+        if (run/'tokenizer.json').read_bytes()!=(other/'tokenizer.json').read_bytes(): raise GraphmerError(f'{other.name} has another vocabulary than its source gives now', 'check out its commit (environment.json), and try there')
+        take(run,'train',other)
 
 # %% ../../nbs/09a_runs.ipynb #c4755719
 def rebuild(reference:Path)->Path:

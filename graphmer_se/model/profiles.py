@@ -32,6 +32,7 @@ class RunConfig:
     workers:int = 2        # processes that build the graph
     vocabulary:int = 8192  # tokens, special tokens and bytes included
     longest:int = 192      # root tokens per unit
+    on:str = ''            # a source whose repositories are tested on in place of the source's own
     gates:str = ''         # groups of data/gates.toml that a run must pass, with spaces between them
 
     def __post_init__(self):
@@ -66,6 +67,7 @@ class EvaluationConfig:
     @property
     def chosen(self)->tuple: return TASK_NAMES if 'all' in self.tasks.split() else tuple(self.tasks.split())
 
+# %% ../../nbs/06d_profiles.ipynb #c02185dc
 KINDS = (RunConfig,EvaluationConfig,FitConfig,TrainConfig,MaskConfig,EncoderConfig)
 OF_THE_CODE = ('relations',)     # what the code decides, not a profile
 

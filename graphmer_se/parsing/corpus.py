@@ -7,14 +7,14 @@ __all__ = ['PIN', 'MODEL', 'ARCHIVES', 'MARKERS', 'PARTS_OF_A_PROJECT', 'SPDX', 
            'corpus_names', 'read_pins', 'fetch', 'store_of', 'downloaded', 'download', 'unpack', 'carried',
            'debian_archive', 'download_source', 'archive_members', 'extract', 'unpacked', 'is_repository',
            'repositories', 'local_repository', 'from_metadata', 'from_pyproject', 'from_pom', 'spdx',
-           'licence_from_text', 'standard_library', 'resolve_source']
+           'licence_from_text', 'standard_library', 'resolve_source', 'draw_parts', 'resolve_sources']
 
 # %% ../../nbs/00c_corpus.ipynb #d2772e73
 import email, lzma, os, re, shutil, subprocess, sys, sysconfig, tarfile, tempfile, tomllib, zipfile, zlib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
-from ..core import GraphmerError, home, progress, root, sha256_file, write_atomic
+from ..core import GraphmerError, home, progress, root, seed_for, sha256_file, write_atomic
 from .facts import LANGUAGES, source_files
 
 # %% ../../nbs/00c_corpus.ipynb #59f33313
@@ -274,3 +274,23 @@ def resolve_source(
         if source in corpus_names(): return fetch(source,offline)
         if not os.sep in str(source): raise GraphmerError(f'no folder and no corpus is called {source!r}', f'give a folder of source code, or one of: {", ".join(corpus_names())}')
     return repositories(source)
+
+def draw_parts(names:list[str], seed:int)->dict[str,str]:
+    "About a quarter to test and a tenth to validation; at least one each when there are three names, none to test when there is one."
+    order = sorted(names, key=lambda n: seed_for(seed,'split',n))
+    n = len(order)
+    tests,validations = (max(1,round(n/4)) if n>1 else 0),(max(1,round(n/10)) if n>2 else 0)
+    return {name:'test' if i<tests else 'validation' if i<tests+validations else 'train' for i,name in enumerate(order)}
+
+def resolve_sources(source:str, on:str='', seed:int=42, offline:bool=False)->list[Repository]:
+    "The repositories of a source; with `on` those of another one are the test repositories in place of its own, which are drawn with `seed` where they are not pinned. Nobody may stand on both sides."
+    found = resolve_source(source,offline)
+    if not on: return found
+    if not all(r.split for r in found):
+        drawn = draw_parts(sorted({r.owner for r in found}),seed)
+        if len(drawn)<3: raise GraphmerError(f'{source} has too few repositories to train on some of them and be tested on {on}', 'train on three or more')
+        found = [r._replace(split=drawn[r.owner]) for r in found]
+    kept,asked = [r for r in found if r.split!='test'],[r._replace(split='test') for r in resolve_source(on,offline)]
+    for r in asked:
+        if near := next((k for k in kept if r.name==k.name or r.owner==k.owner),None): raise GraphmerError(f'{r.name} of {on} cannot be tested on: {near.name} of {source} is {"the same" if r.name==near.name else "by the same owner"} and for {near.split}', 'leave it out')
+    return kept+asked
