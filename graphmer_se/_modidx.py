@@ -164,6 +164,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'graphmer_se/evaluation/edges.py'),
                                               'graphmer_se.evaluation.edges.fitted': ( 'edges.html#fitted',
                                                                                        'graphmer_se/evaluation/edges.py'),
+                                              'graphmer_se.evaluation.edges.forbidden': ( 'edges.html#forbidden',
+                                                                                          'graphmer_se/evaluation/edges.py'),
                                               'graphmer_se.evaluation.edges.leaf_questions': ( 'edges.html#leaf_questions',
                                                                                                'graphmer_se/evaluation/edges.py'),
                                               'graphmer_se.evaluation.edges.minilm_scorer': ( 'edges.html#minilm_scorer',

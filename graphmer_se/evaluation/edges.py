@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ASKED', 'ASKED_IDS', 'COLUMNS', 'evenly', 'Edges', 'vector_scorer', 'leaf_questions', 'encoder_scorer',
            'text_without', 'minilm_scorer', 'columns_of', 'with_logit', 'Stacked', 'fitted', 'where_is', 'scores_of',
-           'row_of', 'edges_task', 'alike', 'disambiguation_task']
+           'forbidden', 'row_of', 'edges_task', 'alike', 'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
@@ -176,11 +176,20 @@ def scores_of(q:Question, fusions:dict, minilm:bool, top_k:int=0)->dict[str,np.n
     if not (top_k and 'fusion without encoder' in found): return found
     return {x:prefiltered(s,found['fusion without encoder'],top_k) if x in ('encoder','MiniLM','fusion','fusion with MiniLM','boosted') else s for x,s in found.items()}
 
+def forbidden(edges:Edges, head:int, relation:int, tail:int)->bool:
+    "Whether the ontology rules a proposed edge out: types that do not fit, an inheritance that leads back, a second superclass in Java."
+    r,(a,b) = load_ontology().relations[RELATIONS[relation]],edges.types[[head,tail]]
+    if not (load_ontology().accepts(a,r.domain) and load_ontology().accepts(b,r.range)): return True
+    if not (r.acyclic or r.single_in): return False
+    known = edges.features.parents.get(head,set())-{tail}
+    return head==tail or head in edges.features.ancestors(tail) or bool(known) and 'java' in r.single_in and a!='Interface' and edges.kg.entities.file[head].endswith('.java')
+
 def row_of(edges:Edges, leaf:int, candidates:np.ndarray, q:Question, scored:dict, first:str)->dict:
     "One row of predictions: the question in words, what the method `first` would have said, and the rank by every method."
     e,best = edges.kg.entities.qualified_name,int(candidates[np.argmax(np.where(q.others,-np.inf,scored[first]))])
     head,tail = int(edges.chains.head[leaf]),int(edges.chains.tail[leaf])
-    return dict(repository=edges.places[head],relation=RELATIONS[q.kind],head=e[head],tail=e[tail],said=e[best],elsewhere=where_is(edges,head,tail),candidates=int(len(candidates)-q.others.sum()))|{
+    proposed = (best,q.kind,tail) if edges.turned else (head,q.kind,best)
+    return dict(repository=edges.places[head],relation=RELATIONS[q.kind],head=e[head],tail=e[tail],said=e[best],elsewhere=where_is(edges,head,tail),candidates=int(len(candidates)-q.others.sum()),forbidden=forbidden(edges,*proposed))|{
         f'rank {m}':realistic_rank(s,q.right,q.others.copy()) for m,s in scored.items()}
 
 def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None, text, top_k:int=0, more:dict={})->tuple[dict,pd.DataFrame]:

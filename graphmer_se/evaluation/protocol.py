@@ -42,6 +42,7 @@ def ranked_numbers(task:str, frame:pd.DataFrame, seed:int)->dict:
     found = rank_metrics(task,frame,seed,of.rivals,of.ours,of.by)
     for ours,other in of.controls:
         if {f'rank {ours}',f'rank {other}'}<=set(frame): add_gain(found,f'{task}/gain of {ours} over {other}',1/frame[f'rank {ours}'].to_numpy(),1/frame[f'rank {other}'].to_numpy(),frame.repository.to_numpy(),seed)
+    if 'forbidden' in frame: found[f'{task}/forbidden_first'] = float(frame.forbidden.mean())
     if 'probability' in frame: found[f'{task}/fusion/calibration_error'] = calibration_error(frame.probability.to_numpy(),(frame['rank fusion']==1).to_numpy())
     return found
 

@@ -83,7 +83,8 @@ def sentences(m:dict)->list[str]:
         best = max((x for x in methods_in(m,task) if not x.startswith(OURS)),key=mrr)       # 'fusion without encoder' is no rival but a control
         said = [f'the {x} {compared(m,key,"beats","loses to")} it, {mrr(x):.3f} (difference {difference(m,key)})' for x in ours for key in [f'{task}/gain of {x} over the best baseline']]
         alone = [f'In the {x} the encoder {compared(m,key,"helps","hurts").replace("is not clearly different from","makes no clear difference")} ({difference(m,key)}).' for x in ours if (key := f'{task}/gain of {x} over {x} without encoder') in m]
-        found.append(f'<b>{RANKING[task][0]}:</b> the best rival is {best}, MRR {mrr(best):.3f}; {"; ".join(said)}. {" ".join(alone)} A random order gets {m[f"{task}/random/mrr"]:.3f}.')
+        broken = f' Of what is named first, {m[key]:.1%} breaks a rule of the ontology.' if (key := f'{task}/forbidden_first') in m else ''
+        found.append(f'<b>{RANKING[task][0]}:</b> the best rival is {best}, MRR {mrr(best):.3f}; {"; ".join(said)}. {" ".join(alone)} A random order gets {m[f"{task}/random/mrr"]:.3f}.{broken}')
     for task,title in (('libraries','Libraries of a module whose imports are hidden'),('completion','Which function of that name is called, or none')):
         if f'{task}/fusion/f1' not in m: continue
         key,more = f'{task}/gain of fusion over the best baseline',f'{task}/gain of fusion over fusion without encoder'
