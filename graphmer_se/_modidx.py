@@ -320,6 +320,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.edges_transductive': ( 'suite.html#edges_transductive',
                                                                                                    'graphmer_se/evaluation/suite.py'),
+                                              'graphmer_se.evaluation.suite.give_back': ( 'suite.html#give_back',
+                                                                                          'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.latency': ( 'suite.html#latency',
                                                                                         'graphmer_se/evaluation/suite.py'),
                                               'graphmer_se.evaluation.suite.learned_weights': ( 'suite.html#learned_weights',

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['TASKS', 'TIMED', 'Suite', 'words', 'leaves', 'edges', 'edges_heads', 'edges_half_hidden', 'edges_transductive',
            'disambiguation', 'search', 'search_named', 'search_masked', 'tests', 'libraries', 'completion', 'latency',
-           'TimeUp', 'time_limit', 'open_suite', 'run_suite', 'learned_weights']
+           'TimeUp', 'time_limit', 'open_suite', 'give_back', 'run_suite', 'learned_weights']
 
 # %% ../../nbs/07f_suite.ipynb #921ab209
-import contextlib, ctypes, sys, threading, time
+import contextlib, ctypes, gc, sys, threading, time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -175,6 +175,11 @@ def open_suite(folder, config:EvaluationConfig, seed:int, precision:str='auto', 
     part = lambda name: units_of(chains,split,name,repeated)
     return Suite(kg,chains,Embedder(model,load_tokenizer(folder/'tokenizer.json'),chosen_precision(precision),length,config.evaluate_rows),part('train'),part('validation'),part('test'),config,seed)
 
+def give_back():
+    "Return freed memory to the system: arrays of many megabytes come and go with every question, and glibc keeps what lies between others."
+    gc.collect()
+    with contextlib.suppress(OSError,AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
+
 def run_suite(s:Suite, folder)->dict:
     "Run the tasks that `folder` does not hold yet; metrics of each go to `evaluation/TASK.json`, its rows to `predictions/TASK.parquet`, what fusions learned to `fusion.json`. Returns all metrics."
     folder,found = Path(folder),{}
@@ -185,6 +190,7 @@ def run_suite(s:Suite, folder)->dict:
             for table,f in (frame if isinstance(frame,dict) else {name:frame}).items():
                 if f is not None and len(f): write_table(pa.Table.from_pandas(f,preserve_index=False).replace_schema_metadata(None),folder/'predictions'/f'{table}.parquet')
             write_json(metrics,kept)
+            give_back()
         found |= read_json(kept)
     if not (folder/'fusion.json').exists(): write_json(learned_weights(s),folder/'fusion.json')
     return with_holm(found)

@@ -45,7 +45,7 @@ def loss_of(kind:str, model, batch:torch.Tensor, entities:int, rng:np.random.Gen
 
 def tail_mrr(model, facts:np.ndarray, known:dict)->float:
     "Filtered MRR of the tails of facts (n, 3) among all entities."
-    with torch.no_grad(): scores = model.predict_t(torch.from_numpy(facts[:,:2])).numpy()
+    with torch.no_grad(): scores = np.concatenate([model.predict_t(torch.from_numpy(facts[i:i+32,:2])).numpy() for i in range(0,len(facts),32)])
     others = np.zeros(scores.shape,bool)
     for row,(h,r,t) in zip(others,facts.tolist()): row[list(known[h,r]-{t})] = True
     return mean_reciprocal_rank([realistic_rank(s,int(t),o) for s,t,o in zip(scores,facts[:,2],others)])
