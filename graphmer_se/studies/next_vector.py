@@ -174,12 +174,14 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
     found,sizes = [],sorted(set(map(int,cells.rows)))
     entries = [e for e in ('amn','lstm','gru','transformer','lvm') if (f'{e}/{sizes[-1]}/cosine') in f]
     small,large = HEADLINE if set(HEADLINE)<=set(sizes) else (sizes[0],sizes[-1])
+    rising = [e for e in entries if f[f'{e}/{large}/best_step']>.95*f[f'{e}/{large}/steps']]
+    within = f'. Best at their last look, so still learning: {", ".join(rising)}; this is said of the budget, not of the model' if rising else ''
     grown = [e for e in entries if f'gain of data/{e}/{small} to {large}' in f]
     if grown:
         each = [draws_of(grid(cells,e,large,'cosine'))-draws_of(grid(cells,e,small,'cosine')) for e in grown]
         low,high = interval(np.mean(each,0))
-        found.append((f'Does more data help, {small:,} to {large:,} rows?',verdict(low,high),f'all models together {np.mean([f[f"gain of data/{e}/{small} to {large}"] for e in grown]):+.4f} [{low:+.4f}, {high:+.4f}] in cosine; '+'; '.join(f'{e} {told(f,f"gain of data/{e}/{small} to {large}")}' for e in grown),OLD['more data']))
-    if (key := f'gain of amn over the best other/{large}') in f: found.append(('Is AMN the best of the five?',verdict(f[key+'_low'],f[key+'_high']),f'AMN less the best other at {large:,} rows: {told(f,key)}',OLD['AMN']))
+        found.append((f'Does more data help, {small:,} to {large:,} rows?',verdict(low,high),f'all models together {np.mean([f[f"gain of data/{e}/{small} to {large}"] for e in grown]):+.4f} [{low:+.4f}, {high:+.4f}] in cosine; '+'; '.join(f'{e} {told(f,f"gain of data/{e}/{small} to {large}")}' for e in grown)+within,OLD['more data']))
+    if (key := f'gain of amn over the best other/{large}') in f: found.append(('Is AMN the best of the five?',verdict(f[key+'_low'],f[key+'_high']),f'AMN less the best other at {large:,} rows: {told(f,key)}{within}',OLD['AMN']))
     if f'lvm/{large}/drop_after_best' in f:
         drop = {r:f[f'lvm/{r}/drop_after_best'] for r in sizes if f'lvm/{r}/drop_after_best' in f}
         gap = {r:f[f'lvm/{r}/train_over_validation'] for r in drop}
@@ -190,7 +192,7 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
     if entries:
         best = max(entries,key=lambda e: f[f'{e}/{large}/cosine'])
         key = f'gain of {best} over ridge/{large}'
-        found.append(('Does the best of the five pass ridge regression?',verdict(f[key+'_low'],f[key+'_high']),f'{best} less ridge at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of {best} over ridge in mrr/{large}")} in MRR','The original had no such baseline.'))
+        found.append(('Does the best of the five pass ridge regression?',verdict(f[key+'_low'],f[key+'_high']),f'{best} less ridge at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of {best} over ridge in mrr/{large}")} in MRR{within}','The original had no such baseline.'))
     return found
 
 # %% ../../nbs/studies/next_vector.ipynb #fac4a8b9
