@@ -117,11 +117,11 @@ def open_run(run:Path, params:dict, force:bool=False)->bool:
 def now()->str: return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
 
 # %% ../../nbs/09a_runs.ipynb #07f6e975
-def notebook_parameters(path:Path)->set[str]:
-    "The parameters a run notebook declares; one without a tagged cell is an error."
+def notebook_parameters(path:Path)->dict:
+    "The parameters that a run notebook declares, with their defaults; one without a tagged cell is an error."
     tagged = [c for c in nbformat.read(path,as_version=4).cells if 'parameters' in c.metadata.get('tags',())]
     if len(tagged)!=1: raise GraphmerError(f'{path.name} has {len(tagged)} cells tagged `parameters`, expected 1', 'tag the cell, and keep `allowed_cell_metadata_keys = ["tags"]` for nbdev-clean')
-    return set(papermill.inspect_notebook(str(path)))
+    return {k:ast.literal_eval(v['default']) for k,v in papermill.inspect_notebook(str(path)).items()}
 
 BAR = re.compile(r'\s*([^|]*?):\s+\d+%\|')
 
@@ -137,7 +137,8 @@ def tidied(book):
 
 def execute_notebook(notebook:Path, output:Path, given:dict):
     "Run a notebook with exactly the parameters `given`; its standard error, progress bars included, goes to ours."
-    if unknown := sorted(set(given)-notebook_parameters(notebook)): raise GraphmerError(f'{notebook.name} has no parameter {unknown[0]!r}', f'it takes {", ".join(sorted(notebook_parameters(notebook)))}')
+    known = notebook_parameters(notebook)
+    if unknown := sorted(set(given)-set(known)): raise GraphmerError(f'{notebook.name} has no parameter {unknown[0]!r}', f'it takes {", ".join(sorted(known))}')
     output.parent.mkdir(parents=True, exist_ok=True)
     os.environ.update(GRAPHMER_STAGE=notebook.stem)
     try: papermill.execute_notebook(str(notebook), str(output), given, kernel_name='python3', progress_bar=False, stderr_file=sys.stderr, autosave_cell_every=0, log_output=False, extra_arguments=['--log-level=50'])
@@ -186,8 +187,10 @@ def trained_by(params:dict, other:Path)->dict:
     "The parameters of a run that takes over graph, chains and encoder of another one: for those stages the code is that which ran there. What does not fit is an error."
     theirs = read_json(other/'params.json')
     if lacking := [s for s in STAGE_FILES if s not in done_stages(other)]: raise GraphmerError(f'{other.name} has not done {lacking[0]}', 'give a run that is trained')
-    differ = [k for stage in STAGE_FILES for k in (*sorted(notebook_parameters(stage_path(stage))-{'run'}),'inputs') if theirs.get(k)!=params.get(k)]
-    if differ: raise GraphmerError(f'{other.name} was trained with {differ[0]} = {theirs.get(differ[0])!r}, not {params.get(differ[0])!r}', 'ask for the same graph and training, or leave --trained out')
+    if theirs['inputs']!=params['inputs']: raise GraphmerError(f'{other.name} was trained on other files of {theirs["source"]}', 'ask for the same source, or leave --trained out')
+    for stage in STAGE_FILES:
+        for k,default in sorted(notebook_parameters(stage_path(stage)).items()):         # a key that its code did not know yet had the default
+            if k!='run' and (there := theirs.get(k,default))!=params[k]: raise GraphmerError(f'{other.name} was trained with {k} = {there!r}, not {params[k]!r}', 'ask for the same graph and training, or leave --trained out')
     return params|dict(code=params['code']|{s:theirs['code'][s] for s in STAGE_FILES})
 
 def take(run:Path, stage:str, other:Path):
@@ -210,9 +213,9 @@ def borrow(run:Path, params:dict, other:Path)->list[str]:
     with locked(run):
         open_run(run,params)
         for stage in STAGE_FILES:
-            takes = notebook_parameters(stage_path(stage))-{'run'}
             if stage in done_stages(run): continue
-            same = theirs['inputs']==params['inputs'] and theirs['code'][stage]==params['code'][stage] and all(theirs.get(k)==params.get(k) for k in takes)
+            takes = notebook_parameters(stage_path(stage)).items()
+            same = theirs['inputs']==params['inputs'] and theirs['code'][stage]==params['code'][stage] and all(theirs.get(k,default)==params[k] for k,default in takes if k!='run')
             if stage not in done_stages(other) or not same: break
             take(run,stage,other)
         return done_stages(run)
