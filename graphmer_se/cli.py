@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'RUN',
-           'Run', 'say', 'answer', 'inputs_hash', 'find_source', 'changed', 'prepared', 'run', 'train', 'lay_graph',
-           'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build',
-           'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies', 'gathered',
-           'asked_again', 'made_again', 'evaluate', 'tried_on', 'ablate', 'search_command', 'predict', 'embed',
-           'report_command', 'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance',
-           'runs_keep', 'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
+           'Run', 'say', 'answer', 'inputs_hash', 'source_name', 'find_source', 'changed', 'prepared', 'run', 'train',
+           'lay_graph', 'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch',
+           'kg_build', 'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies',
+           'gathered', 'asked_again', 'made_again', 'evaluate', 'tried_on', 'ablate', 'search_command', 'predict',
+           'embed', 'report_command', 'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive',
+           'runs_provenance', 'runs_keep', 'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, re, shutil, sys
@@ -46,9 +46,13 @@ def inputs_hash(repositories:list[Repository])->str:
     parts = [(r.name,r.version,r.license,r.owner,r.split,[(f.name,sha256_file(f.path)) for f in source_files(r.folder)[0] if os.access(f.path,os.R_OK)]) for r in sorted(repositories)]
     return sha256_bytes(json_bytes(parts))
 
+def source_name(src:str)->str:
+    "What a run calls a source: the name of a corpus, or the whole path of a folder."
+    return src if src in corpus_names() and not Path(src).exists() else str(Path(src).expanduser().resolve())
+
 def find_source(src:str|None)->tuple[str,list[Repository]]:
     "The source of a run and its repositories: a folder, a pinned corpus, or offline the standard library."
-    if src: return (src if src in corpus_names() and not Path(src).exists() else str(Path(src).expanduser().resolve())),resolve_source(src)
+    if src: return source_name(src),resolve_source(src)
     try: return 'starter',resolve_source('starter')
     except GraphmerError as e:
         say(f'{e.problem}\noffline and nothing cached: using the standard library of Python {sys.version.split()[0]} instead of the starter corpus')
@@ -73,7 +77,7 @@ def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple
     check_device(settings['device'])
     source,repositories = find_source(src)
     if settings['on']:
-        settings['on'] = find_source(settings['on'])[0]
+        settings['on'] = source_name(settings['on'])
         repositories = resolve_sources(source,settings['on'],settings['seed'])
     say(f'{len(repositories)} {"repository" if len(repositories)==1 else "repositories"} from {source}')
     params = runs.run_parameters(profile,settings,source,inputs_hash(repositories))
@@ -225,14 +229,17 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     ablations = home()/'ablations'
     if all_:
         verdicts,unfinished = every_verdict(ablations)
-        wrong,studies = check_claims(),kept_studies()
+        from graphmer_se.studies.next_vector import verify_study
+        wrong,studies = check_claims(),{name:verify_study(folder) for name,folder in kept_studies().items()}
         lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11}']
         for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
         lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'{name:44} study  {"FAILED "+bad[0] if bad else "ok"}' for name,bad in studies.items()]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
         answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],studies=studies,claims=wrong),json_,'\n'.join(lines))
         if wrong or any(studies.values()) or any(v.failures for v in verdicts): raise typer.Exit(1)
         return
-    if (bad := kept_studies().get(run)) is not None:
+    if study := kept_studies().get(run):
+        from graphmer_se.studies.next_vector import verify_study
+        bad = verify_study(study)
         answer(bad,json_,'\n'.join(f'FAILED {b}' for b in bad) or f'{run}: sums stand, and every number and answer follows from its table')
         if bad: raise typer.Exit(1)
         return
@@ -245,12 +252,9 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     if v.failures: raise typer.Exit(1)
 
 # %% ../nbs/09b_cli.ipynb #b4267987
-def kept_studies()->dict[str,list[str]]:
-    "What is wrong with the studies in runs/reference, by name."
-    folders = sorted(p.parent for p in (root()/'runs'/'reference').glob('*/study.json'))
-    if not folders: return {}
-    from graphmer_se.studies.next_vector import verify_study
-    return {f.name:verify_study(f) for f in folders}
+def kept_studies()->dict[str,Path]:
+    "The studies in runs/reference, by name."
+    return {p.parent.name:p.parent for p in sorted((root()/'runs'/'reference').glob('*/study.json'))}
 
 def gathered(v)->dict:
     "Findings and gates for programs."
@@ -285,7 +289,10 @@ def evaluate(run:Run, tasks:Annotated[str,typer.Option(help='Task names with spa
     from graphmer_se.evaluation.again import ask_again, differing
     from graphmer_se.model.profiles import typed
     folder,given = find_run(run),{k:typed(k,v) for k,v in changed(set_ or []).items()}
-    if on: return print_summary(tried_on(folder,on,given|dict(tasks=tasks.replace(',',' '))))
+    if on:
+        if out: raise GraphmerError('--on makes a run, which lies with the others; --out would be left empty','leave one of the two out')
+        folder = tried_on(folder,on,given|dict(tasks=tasks.replace(',',' ')))
+        return answer(read_json(folder/'metrics.json'),True,'') if json_ else print_summary(folder)
     out = out or home()/'evaluations'/f'{folder.name}-{sha256_bytes(json_bytes(given))[:8]}'
     found = ask_again(folder,out,given|dict(tasks=tasks.replace(',',' ')))
     answer(found,json_,f'results {out}\n'+'\n'.join(summary(found)))
@@ -299,7 +306,7 @@ def tried_on(other:Path, on:str, given:dict)->Path:
     "A run that asks the encoder of another run about repositories that it never heard of; what is fitted is fitted on the other run's training and validation repositories."
     from graphmer_se.evaluation.again import asked_otherwise
     from graphmer_se.model.profiles import defaults
-    theirs,on = read_json(other/'params.json'),find_source(on)[0]
+    theirs,on = read_json(other/'params.json'),source_name(on)
     params = runs.run_parameters(theirs['profile'],defaults()|asked_otherwise(theirs,given)|dict(on=on),theirs['source'],inputs_hash(resolve_sources(theirs['source'],on,theirs['seed'])))
     params['code']['train'] = theirs['code']['train']
     folder = runs.runs_folder()/f'{other.name}-on-{re.sub(r"[^A-Za-z0-9]+","-",Path(on).name)}-{sha256_bytes(json_bytes(params))[:8]}'
@@ -315,7 +322,8 @@ def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of dat
     from dataclasses import replace
     from graphmer_se.evaluation.ablation import BASE, compare, read_ablation
     a = read_ablation(spec)
-    if arms: a = replace(a,arms={k:a.arms[k] for k in arms.split(',') if k in a.arms} or a.arms)
+    if unknown := [k for k in (arms or '').split(',') if k and k not in a.arms]: raise GraphmerError(f'{spec} has no arm {unknown[0]!r}',f'arms: {", ".join(a.arms)}')
+    if arms: a = replace(a,arms={k:a.arms[k] for k in arms.split(',') if k})
     a,done,first = replace(a,seeds=a.seeds[:seeds]),{},None
     for s in a.seeds:
         for arm in (BASE,*a.arms):

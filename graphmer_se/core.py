@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['STORED', 'DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
-           'json_bytes', 'write_json', 'read_json', 'write_table', 'read_table', 'table_hash', 'tables_hash',
-           'write_arrays', 'read_arrays', 'arrays_header', 'StepLog', 'taken', 'git_state', 'cpu_name', 'native_bf16',
-           'memory_bytes', 'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
+           'json_bytes', 'write_json', 'read_json', 'read_toml', 'write_table', 'read_table', 'table_hash',
+           'tables_hash', 'write_arrays', 'read_arrays', 'arrays_header', 'StepLog', 'taken', 'git_state', 'cpu_name',
+           'native_bf16', 'memory_bytes', 'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
-import csv, ctypes, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, warnings
+import csv, ctypes, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, tomllib, warnings
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -86,6 +86,14 @@ def read_json(path):
     try: return json.loads(Path(path).read_bytes())
     except FileNotFoundError: raise GraphmerError(f'missing file {path}', 'run the stage that writes it') from None
     except ValueError as e: raise GraphmerError(f'{path} is not JSON: {e}', 'delete it and run the stage again') from None
+
+def read_toml(path, what:str='file', folder:str='')->tuple[Path,dict]:
+    "A TOML file, or the one of that name in a folder of `data`: where it is and what it says. A missing or broken one is an error that names it."
+    path,named = Path(path),{p.stem:p for p in sorted((root()/'data'/folder).glob('*.toml'))} if folder else {}
+    if not path.is_file(): path = named.get(str(path),path)
+    if not path.is_file(): raise GraphmerError(f'no such {what}: {path}', ', or one of '.join(['give a TOML file',*([', '.join(named)] if named else [])]))
+    try: return path,tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError,UnicodeDecodeError) as e: raise GraphmerError(f'{path} is no TOML: {e}', 'mend the file') from None
 
 # %% ../nbs/core.ipynb #614dcf7c
 def write_table(table:pa.Table, path)->Path:

@@ -6,12 +6,11 @@
 __all__ = ['BASE', 'Ablation', 'read_ablation', 'scores', 'paired', 'drawn_differences', 'compare']
 
 # %% ../../nbs/07g_ablation.ipynb #ca59ed9a
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
 import pandas as pd
-from ..core import GraphmerError, read_table, root, seed_for
+from ..core import GraphmerError, read_table, read_toml, seed_for
 from .ranking import bootstrap, holm, interval
 
 # %% ../../nbs/07g_ablation.ipynb #82f54dde
@@ -32,11 +31,7 @@ class Ablation:
 
 def read_ablation(path)->Ablation:
     "The table of a file, or of `data/ablations/NAME.toml`; what is unknown or missing is named."
-    path = Path(path)
-    if not path.exists() and (root()/'data'/'ablations'/f'{path}.toml').exists(): path = root()/'data'/'ablations'/f'{path}.toml'
-    if not path.exists(): raise GraphmerError(f'no such ablation: {path}', f'give a TOML file, or one of {", ".join(sorted(p.stem for p in (root()/"data"/"ablations").glob("*.toml")))}')
-    try: given = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as e: raise GraphmerError(f'{path} is no TOML: {e}', 'mend the file') from None
+    path,given = read_toml(path,'ablation','ablations')
     known = {'profile','source','seeds','arms','settings','measures'}
     if unknown := sorted(set(given)-known): raise GraphmerError(f'{path}: unknown key {unknown[0]!r}', f'keys: {", ".join(sorted(known))}')
     if lacking := sorted({'profile','source','seeds','arms'}-set(given)): raise GraphmerError(f'{path} lacks {lacking[0]!r}', 'give profile, source, seeds and arms')

@@ -78,7 +78,7 @@ KINDS,FEWEST = ('ComplEx','TransE'),50
 
 def in_places(edges:Edges, places:list[str])->np.ndarray:
     "The facts (n, 3) with their head in the given repositories, of the relations that features count."
-    f = edges.seen if hasattr(edges,'seen') else edges.facts
+    f = edges.seen
     return f[np.isin(edges.places[f[:,0]],places)&SHOWN[f[:,1]]]
 
 def fact_scorers(edges:Edges, asked:list, places:list[str])->dict:
@@ -86,7 +86,8 @@ def fact_scorers(edges:Edges, asked:list, places:list[str])->dict:
     facts = in_places(edges,places)
     if not asked or len(facts)<FEWEST: return {}
     entities,numbered = np.unique(facts[:,[0,2]],return_inverse=True)
-    local = np.stack([numbered.reshape(-1,2)[:,0],facts[:,1],numbered.reshape(-1,2)[:,1]],1).astype(np.int64)
+    heads,tails = numbered.reshape(-1,2).T
+    local = np.stack([heads,facts[:,1],tails],1).astype(np.int64)
     number = np.full(len(edges.places),-1)
     number[entities] = np.arange(len(entities))
     c,found = edges.chains,{}
@@ -98,7 +99,7 @@ def fact_scorers(edges:Edges, asked:list, places:list[str])->dict:
             return np.where(there>=0,scores[np.maximum(there,0)],scores.min()-1).astype(np.float32)
         return of
     for kind in KINDS:
-        try: model,looks = learned_facts(kind,local,len(entities),edges.seed)
+        try: model,_ = learned_facts(kind,local,len(entities),edges.seed)
         except GraphmerError as e: print(f'without {kind}: {e.problem}',file=sys.stderr); continue
         found[kind] = scorer(model)
     return found

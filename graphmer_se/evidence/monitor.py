@@ -7,11 +7,11 @@ __all__ = ['STEPS', 'COMMAND', 'COMPARED', 'Planned', 'Plan', 'read_plan', 'stop
            'outcome_of', 'monitor', 'compare_runs', 'how_it_ended', 'comparison', 'comparison_page']
 
 # %% ../../nbs/09h_monitor.ipynb #72a2c0fc
-import html, os, signal, subprocess, sys, time, tomllib
+import html, os, signal, subprocess, sys, time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
-from ..core import GraphmerError, home, read_json, write_atomic, write_json
+from ..core import GraphmerError, home, read_json, read_toml, write_atomic, write_json
 from .gates import facts_of, judge, promised, read_gates
 from .keeping import headline, state_of
 from .report import STYLE, sentences, table
@@ -60,10 +60,7 @@ class Plan:
 
 def read_plan(path)->Plan:
     "The plan of a TOML file; what is unknown or missing is named."
-    path = Path(path)
-    if not path.exists(): raise GraphmerError(f'no such file: {path}', 'give a TOML file with [[run]] tables')
-    try: given = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as e: raise GraphmerError(f'{path} is no TOML: {e}', 'mend the file') from None
+    path,given = read_toml(path)
     limits = given.get('limits',{})
     for where,there,known in (('',given,{'limits','run'}),('[limits] ',limits,{'training','validation','harness','poll'}),*((f'[[run]] {r.get("name","?")} ',r,{'name','source','profile','set'}) for r in given.get('run',()))):
         if unknown := sorted(set(there)-known): raise GraphmerError(f'{path}: {where}unknown key {unknown[0]!r}', f'keys: {", ".join(sorted(known))}')

@@ -169,8 +169,11 @@ def extract(archive:Path, folder:Path)->Path:
         for name,data in archive_members(archive) if archive.name.endswith(ARCHIVES) else [(archive.name,archive.read_bytes())]:
             if not (beside/name).resolve().is_relative_to(beside.resolve()): raise GraphmerError(f'{archive.name} wants to write outside its folder: {name}', 'do not use this file')
             write_atomic(beside/name,data)
+        try: os.replace(beside, folder)
+        except OSError:
+            if not folder.is_dir(): raise                # otherwise another process was faster
     except (zipfile.BadZipFile,tarfile.TarError,EOFError,zlib.error,lzma.LZMAError,OSError) as e: raise GraphmerError(f'{archive} cannot be unpacked: {e}', 'fetch it again') from None
-    os.replace(beside, folder)
+    finally: shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 def unpacked(path:Path)->Path:
