@@ -1,9 +1,11 @@
 """The next-vector study from the command line: worked off unattended, verified, made again."""
-import json
-import pytest
+import json, shutil
+import pyarrow as pa, pyarrow.compute as pc, pytest
 from conftest import graphmer
-from graphmer_se.core import home as usual_home, write_json
+from graphmer_se.core import home as usual_home, read_table, write_json, write_table
+from graphmer_se.evidence.verification import SUMS, seal
 from graphmer_se.parsing.corpus import carried, fetch
+from graphmer_se.studies.cells import cell_metrics
 
 SPEC = """study = "next_vector"
 [settings]
@@ -60,4 +62,18 @@ def test_a_study_that_was_altered_is_found(worked):
     done = call('next-vector', 'verify', 'SPEC', 'amn', check=False)
     assert done.returncode==1 and 'metrics.json does not follow' in done.stdout
     path.write_bytes(before)
+    assert call('next-vector', 'verify', 'SPEC', 'amn').returncode==0
+
+def test_predictions_that_are_not_of_the_parameters_are_found(worked, tmp_path):
+    "Everything above them agrees: metrics and sums are made anew."
+    call, folder = worked
+    shutil.copytree(folder/'amn', tmp_path/'amn')
+    rows = read_table(folder/'amn'/'300-1'/'predictions.parquet')
+    column = rows.schema.get_field_index('cosine')
+    write_table(rows.set_column(column, 'cosine', pc.add(rows['cosine'], pa.scalar(.01, rows['cosine'].type))), folder/'amn'/'300-1'/'predictions.parquet')
+    write_json(cell_metrics(folder/'amn'), folder/'amn'/'metrics.json')
+    (folder/'amn'/SUMS).unlink(); seal(folder/'amn')
+    done = call('next-vector', 'verify', 'SPEC', 'amn', check=False)
+    assert done.returncode==1 and 'amn/300-1: its parameters say something else' in done.stdout
+    shutil.rmtree(folder/'amn'); shutil.copytree(tmp_path/'amn', folder/'amn')
     assert call('next-vector', 'verify', 'SPEC', 'amn').returncode==0

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLLAPSED', 'LOG', 'TURNED', 'CellsConfig', 'Questions', 'questions_of', 'spread', 'numbers', 'Data', 'say',
-           'Batches', 'save_training', 'load_training', 'train_cell', 'trained_model', 'answers', 'kept_store',
-           'run_one', 'write_predictions', 'milliseconds', 'run_cells', 'ask_untrained', 'cell_metrics']
+           'Batches', 'save_training', 'load_training', 'train_cell', 'trained_model', 'said_by', 'answers', 'apart',
+           'kept_store', 'run_one', 'write_predictions', 'milliseconds', 'run_cells', 'ask_untrained', 'cell_metrics']
 
 # %% ../../nbs/studies/cells.ipynb #f275f5bc
 import json, math, time
@@ -211,12 +211,22 @@ def trained_model(store:Store, c:CellsConfig, cell:Path):
         for n,p in model.named_parameters(): p.copy_(tensors[f'best/{n}'])
     return model.eval()
 
+def said_by(store:Store, c:CellsConfig, cell:Path, rows:np.ndarray, order=None)->np.ndarray:
+    "What the best parameters of a finished cell say of rows: (rows, d)."
+    return say(trained_model(store,c,cell),Data(store,'cpu'),rows,c.model=='lvm_leaves',order)
+
 def answers(store:Store, c:CellsConfig, cell:Path)->pd.DataFrame:
     "One row per question: what a finished cell says of it."
-    asked,data,leaves = questions_of(store,c),Data(store,'cpu'),c.model=='lvm_leaves'
-    model,truth = trained_model(store,c,cell),store.vectors[asked.rows+CONTEXT]
-    said,turned = (say(model,data,asked.rows,leaves,order) for order in (None,TURNED))
+    asked = questions_of(store,c)
+    truth,(said,turned) = store.vectors[asked.rows+CONTEXT],(said_by(store,c,cell,asked.rows,order) for order in (None,TURNED))
     return asked.scored(said).assign(cosine_turned=(unit(turned)*truth).sum(1),spread=spread(said,truth))
+
+def apart(c:CellsConfig, cell:Path)->float:
+    "How far the cosines in a cell's predictions are from those that its parameters give, at most."
+    store = kept_store(c.source,c.embedder,c.each)
+    rows,kept = held_out_rows(store,'test',c.held_out_each),read_table(cell/'predictions.parquet').to_pandas()
+    if not np.array_equal(kept.row,rows): return float('inf')
+    return float(np.abs((unit(said_by(store,c,cell,rows))*store.vectors[rows+CONTEXT]).sum(1)-kept.cosine).max())
 
 @lru_cache(1)
 def kept_store(*args)->Store: return open_store(*args)

@@ -16,13 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from joblib import Parallel, delayed
 from ..core import GraphmerError, git_state, home, progress, read_json, read_table, read_toml, root, seed_for, write_atomic, write_json, write_table
 from ..evaluation.ranking import holm, interval
 from ..evidence.monitor import Plan, how_it_ended
 from ..evidence.report import STYLE, figure, svg, table
 from ..evidence.runs import execute_notebook, is_running, locked
 from ..evidence.verification import SUMS, check_sums, seal
-from .cells import COLLAPSED, CellsConfig, answers, cell_metrics, kept_store, run_one
+from .cells import COLLAPSED, CellsConfig, apart, cell_metrics, run_one
 from .predictors import UNTRAINED
 
 # %% ../../nbs/studies/next_vector.ipynb #64ffb204
@@ -66,11 +67,9 @@ def verify_entry(study:Study, name:str, deep:bool=True)->list[str]:
     wrong = [f.detail for f in check_sums(folder) if not f.passed]
     if read_json(folder/'metrics.json')!=cell_metrics(folder): wrong.append(f'{name}: metrics.json does not follow from the predictions')
     if c.model=='untrained' or not deep: return wrong
-    store = kept_store(c.source,c.embedder,c.each)
-    for size,seed in c.pairs:
-        cell = folder/f'{size}-{seed}'
-        apart = np.abs(answers(store,c,cell).cosine.to_numpy()-read_table(cell/'predictions.parquet').to_pandas().cosine.to_numpy()).max()
-        if not apart<=1e-4: wrong.append(f'{name}/{cell.name}: its parameters say something else than its predictions (cosine differs by {apart:.2g})')
+    cells = [folder/f'{size}-{seed}' for size,seed in c.pairs]
+    for cell,far in zip(cells,Parallel(c.workers,return_as='generator')(delayed(apart)(c,cell) for cell in cells)):
+        if not far<=1e-4: wrong.append(f'{name}/{cell.name}: its parameters say something else than its predictions (cosine differs by {far:.2g})')
     return wrong
 
 def repeat_cell(study:Study, name:str, cell:str, folder:Path)->float:
