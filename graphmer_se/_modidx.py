@@ -2410,6 +2410,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.told': ( 'studies/next_vector.html#told',
                                                                                            'graphmer_se/studies/next_vector.py'),
+                                                 'graphmer_se.studies.next_vector.unless_young': ( 'studies/next_vector.html#unless_young',
+                                                                                                   'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.verdict': ( 'studies/next_vector.html#verdict',
                                                                                               'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.verify_entry': ( 'studies/next_vector.html#verify_entry',

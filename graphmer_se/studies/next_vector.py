@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEASURES', 'HEADLINE', 'NONE', 'OLD', 'Study', 'read_study', 'study_folder', 'run_entry', 'verify_entry',
-           'repeat_cell', 'cells_table', 'grid', 'draws_of', 'add', 'study_facts', 'verdict', 'told', 'study_answers',
-           'curves', 'study_page', 'write_study', 'report_study', 'verify_study', 'keep_study', 'PlannedEntry',
-           'study_plan']
+           'repeat_cell', 'cells_table', 'grid', 'draws_of', 'add', 'study_facts', 'verdict', 'unless_young', 'told',
+           'study_answers', 'curves', 'study_page', 'write_study', 'report_study', 'verify_study', 'keep_study',
+           'PlannedEntry', 'study_plan']
 
 # %% ../../nbs/studies/next_vector.ipynb #c9062fdd
 import html, shutil
@@ -162,6 +162,11 @@ def verdict(low:float, high:float)->str:
     "What an interval of a gain says."
     return 'yes' if low>0 and high>NONE else 'no' if high<NONE else 'undecided'
 
+def unless_young(answer:str, why:str, young:list[str])->tuple[str,str]:
+    "The answer and why; undecided where models that could turn it are `young`."
+    if not young: return answer,why
+    return 'undecided',f'{"" if answer=="undecided" else f"in this budget {answer}: "}{why}. Still learning at the end of their budget: {", ".join(young)}'
+
 def told(f:dict, key:str)->str: return f'{f[key]:+.4f} [{f[key+"_low"]:+.4f}, {f[key+"_high"]:+.4f}]'
 
 def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
@@ -169,25 +174,30 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
     found,sizes = [],sorted(set(map(int,cells.rows)))
     entries = [e for e in ('amn','lstm','gru','transformer','lvm') if (f'{e}/{sizes[-1]}/cosine') in f]
     small,large = HEADLINE if set(HEADLINE)<=set(sizes) else (sizes[0],sizes[-1])
-    rising = [e for e in entries if f[f'{e}/{large}/best_step']>.95*f[f'{e}/{large}/steps']]
-    within = f'. Best at their last look, so still learning: {", ".join(rising)}; this is said of the budget, not of the model' if rising else ''
+    young = lambda names: [e for e in names if f'{e}/{large}/steps' in f and f[f'{e}/{large}/best_step']>.95*f[f'{e}/{large}/steps']]
     grown = [e for e in entries if f'gain of data/{e}/{small} to {large}' in f]
     if grown:
         each = [draws_of(grid(cells,e,large,'cosine'))-draws_of(grid(cells,e,small,'cosine')) for e in grown]
         low,high = interval(np.mean(each,0))
-        found.append((f'Does more data help, {small:,} to {large:,} rows?',verdict(low,high),f'all models together {np.mean([f[f"gain of data/{e}/{small} to {large}"] for e in grown]):+.4f} [{low:+.4f}, {high:+.4f}] in cosine; '+'; '.join(f'{e} {told(f,f"gain of data/{e}/{small} to {large}")}' for e in grown)+within,OLD['more data']))
-    if (key := f'gain of amn over the best other/{large}') in f: found.append(('Is AMN the best of the five?',verdict(f[key+'_low'],f[key+'_high']),f'AMN less the best other at {large:,} rows: {told(f,key)}{within}',OLD['AMN']))
+        why = f'all models together {np.mean([f[f"gain of data/{e}/{small} to {large}"] for e in grown]):+.4f} [{low:+.4f}, {high:+.4f}] in cosine; '+'; '.join(f'{e} {told(f,f"gain of data/{e}/{small} to {large}")}' for e in grown)
+        found.append((f'Does more data help, {small:,} to {large:,} rows?',*unless_young(verdict(low,high),why,young(grown)),OLD['more data']))
+    if (key := f'gain of amn over the best other/{large}') in f:
+        answer = verdict(f[key+'_low'],f[key+'_high'])
+        found.append(('Is AMN the best of the five?',*unless_young(answer,f'AMN less the best other at {large:,} rows: {told(f,key)}',young(['amn'] if answer=='no' else entries)),OLD['AMN']))
     if f'lvm/{large}/drop_after_best' in f:
         drop = {r:f[f'lvm/{r}/drop_after_best'] for r in sizes if f'lvm/{r}/drop_after_best' in f}
         gap = {r:f[f'lvm/{r}/train_over_validation'] for r in drop}
         collapsed = sum(f[f'lvm/{r}/collapsed'] for r in drop)
         worst = max(drop.values())
-        found.append(('Does GraphMERT-LVM overfit?','yes' if worst>.005 else 'no',f'validation at its end is at most {worst:.4f} below its best (yes from .005 on); training rows are ahead of validation rows by {gap[min(gap)]:+.4f} at {min(gap):,} and {gap[max(gap)]:+.4f} at {max(gap):,}; {collapsed or "none"} of its cells collapsed',OLD['overfit']))
-    if (key := f'gain of graph/{large}/cosine') in f: found.append(('Do leaves of the knowledge graph help GraphMERT-LVM?',verdict(f[key+'_low'],f[key+'_high']),f'with leaves less without at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of graph/{large}/mrr")} in MRR',OLD['graph']))
+        found.append(('Does GraphMERT-LVM overfit?',*unless_young('yes' if worst>.005 else 'no',f'validation at its end is at most {worst:.4f} below its best (yes from .005 on); training rows are ahead of validation rows by {gap[min(gap)]:+.4f} at {min(gap):,} and {gap[max(gap)]:+.4f} at {max(gap):,}; {collapsed or "none"} of its cells collapsed',[] if worst>.005 else young(['lvm'])),OLD['overfit']))
+    if (key := f'gain of graph/{large}/cosine') in f:
+        why = f'with leaves less without at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of graph/{large}/mrr")} in MRR'
+        found.append(('Do leaves of the knowledge graph help GraphMERT-LVM?',*unless_young(verdict(f[key+'_low'],f[key+'_high']),why,young(['lvm','lvm_leaves'])),OLD['graph']))
     if entries:
         best = max(entries,key=lambda e: f[f'{e}/{large}/cosine'])
         key = f'gain of {best} over ridge/{large}'
-        found.append(('Does the best of the five pass ridge regression?',verdict(f[key+'_low'],f[key+'_high']),f'{best} less ridge at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of {best} over ridge in mrr/{large}")} in MRR{within}','The original had no such baseline.'))
+        answer,why = verdict(f[key+'_low'],f[key+'_high']),f'{best} less ridge at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of {best} over ridge in mrr/{large}")} in MRR'
+        found.append(('Does the best of the five pass ridge regression?',*unless_young(answer,why,[] if answer=='yes' else young(entries)),'The original had no such baseline.'))
     return found
 
 # %% ../../nbs/studies/next_vector.ipynb #fac4a8b9
@@ -201,7 +211,7 @@ def curves(cells:pd.DataFrame, f:dict, measure:str='cosine')->str:
         value = lambda suffix='': [f[f'{e}/{r}/{measure}{suffix}'] for r in at]
         axis.plot(at,value(),'--' if e in UNTRAINED else 'o-',lw=1.4,ms=3,label=e)
     axis.set_xscale('log'); axis.set_xticks(sizes,[f'{r:,}' for r in sizes]); axis.minorticks_off()
-    axis.set_xlabel('training rows',fontsize=8); axis.set_ylabel(f'{measure} on test packages',fontsize=8); axis.legend(fontsize=7,frameon=False,ncol=2)
+    axis.set_xlabel('training rows',fontsize=8); axis.set_ylabel(f'{measure} on test packages',fontsize=8); axis.legend(fontsize=7,frameon=False,loc='center left',bbox_to_anchor=(1,.5))
     return svg(fig)
 
 def study_page(study_name:str, cells:pd.DataFrame, f:dict, latency:dict)->str:
