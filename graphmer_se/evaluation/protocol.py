@@ -25,11 +25,11 @@ class Ranked:
     controls:tuple = ()    # pairs (ours, the same without something)
 
 FUSED = (('fusion','fusion without encoder'),('boosted','boosted without encoder'),('fusion','fusion with MiniLM'))
-EDGES = Ranked(('frequency','co-occurrence kNN','name match','MiniLM'),('encoder','fusion','boosted'),('relation','elsewhere'),FUSED)
+EDGES = Ranked(('frequency','co-occurrence kNN','name match','text kNN','MiniLM'),('encoder','fusion','boosted'),('relation','elsewhere'),FUSED)
 FOUND = Ranked(('TF-IDF','BM25','MiniLM','name rule'),('encoder','hybrid'),(),(('hybrid','hybrid without encoder'),))
 KNOWN = replace(EDGES,rivals=(*EDGES.rivals,'ComplEx','TransE'))
 RANKED = dict(edges=EDGES,edges_heads=EDGES,edges_half_hidden=EDGES,edges_transductive=KNOWN,search_named=FOUND,search_masked=FOUND,tests=FOUND,
-              disambiguation=Ranked(('same module','nearest','imported','frequency','co-occurrence kNN','MiniLM'),('encoder','fusion','boosted'),('relation',),FUSED))
+              disambiguation=Ranked(('same module','nearest','imported','frequency','co-occurrence kNN','text kNN','MiniLM'),('encoder','fusion','boosted'),('relation',),FUSED))
 
 def calibration_error(probability:np.ndarray, right:np.ndarray, bins:int=10)->float:
     "Expected calibration error (arXiv 1706.04599): how far the probability of the first candidate is from how often it is right, over bins of equal size."
