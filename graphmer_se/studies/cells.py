@@ -160,7 +160,7 @@ def train_cell(store:Store, c:CellsConfig, size:int, seed:int, folder:Path)->dic
     torch.manual_seed(seed)
     if device=='cpu': torch.set_num_threads(1)
     model,data,leaves = make_model(c.model,store.vectors.shape[1],c.scale).to(device),Data(store,device),c.model=='lvm_leaves'
-    optimizer = torch.optim.AdamW(model.parameters(),lr=c.lr,weight_decay=c.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(),lr=c.lr,weight_decay=c.weight_decay,fused=True)
     rows,path,named = training_rows(store,size),folder/'training.safetensors',dict(model.named_parameters())
     fresh,seen = held_out_rows(store,'validation',c.held_out_each),np.random.default_rng(seed_for(seed,'watched')).choice(rows,min(2000,len(rows)),replace=False)
     follows = dict(zip(rows.tolist(),np.random.default_rng(seed_for(seed,'shuffled targets')).permutation(rows).tolist())) if c.targets=='shuffled' else None
@@ -170,7 +170,7 @@ def train_cell(store:Store, c:CellsConfig, size:int, seed:int, folder:Path)->dic
         step,spent,best,best_step = (notes[k] for k in ('step','seconds','best','best_step'))
         kept = {n:tensors[f'best/{n}'] for n in named}
         with torch.no_grad():
-            for n,p in named.items(): p.copy_(tensors[f'now/{n}']); optimizer.state[p] = dict(step=torch.tensor(float(step)),exp_avg=tensors[f'first/{n}'].to(device),exp_avg_sq=tensors[f'second/{n}'].to(device))
+            for n,p in named.items(): p.copy_(tensors[f'now/{n}']); optimizer.state[p] = dict(step=torch.tensor(float(step),device=device),exp_avg=tensors[f'first/{n}'].to(device),exp_avg_sq=tensors[f'second/{n}'].to(device))
         if notes['ended']: return notes
     log,batches,losses = StepLog(folder/'log.csv',list(LOG),step,every=False),Batches(rows,c.batch,seed),[]
     over = lambda: spent>=c.seconds if c.budget=='seconds' else step>=c.steps
