@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ASKED', 'ASKED_IDS', 'SYMBOLIC', 'COLUMNS', 'WHOLE', 'evenly', 'Edges', 'vector_scorer', 'leaf_questions',
-           'encoder_scorer', 'text_without', 'minilm_scorer', 'text_voters', 'vote_scorer', 'columns_of', 'with_logit',
-           'Stacked', 'fitted', 'where_is', 'columns_alone', 'scores_of', 'forbidden', 'row_of', 'edges_task', 'alike',
+           'encoder_scorer', 'text_without', 'minilm_scorer', 'text_scorer', 'columns_of', 'with_logit', 'Stacked',
+           'fitted', 'where_is', 'columns_alone', 'scores_of', 'forbidden', 'row_of', 'edges_task', 'alike',
            'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
@@ -137,23 +137,16 @@ def minilm_scorer(edges:Edges, asked:list[tuple[int,int]], minilm:Embedder, text
     return vector_scorer(edges,'MiniLM',asked,cards,tails if edges.turned else lambda new: minilm.of_texts([text(text_without(edges.chains,u,l)) for u,l in new],'questions, MiniLM'))
 
 # %% ../../nbs/07c_edges.ipynb #2ccf3ebe
-def text_voters(edges:Edges, asked:list[tuple[int,int]])->list[tuple[np.ndarray,np.ndarray]]:
-    "For each question the units of its repository that know an answer to its relation, nearest in words first, and how near; none of the asking entity."
-    c,knows,found = edges.chains,{},[]
+def text_scorer(edges:Edges, asked:list[tuple[int,int]]):
+    "A function of (number of the question, candidates) that gives two columns: the votes of the units of its repository that know an answer to its relation, nearest in words, none of the asking entity; and the strongest vote."
+    c,answers,knows = edges.chains,edges.features.answers,{}
     for r in {int(c.relation[l]) for _,l in asked}:
         knows[r] = np.zeros(len(edges.places),bool)
         knows[r][edges.seen[edges.seen[:,1]==r,0]] = True
-    for u,l in progress(asked,'similar texts',unit='question'):
-        h,allowed = int(c.head[l]),knows[int(c.relation[l])]
-        before,allowed[h] = allowed[h],False
-        found.append(edges.texts.nearest(edges.places[h],text_without(c,u,l),allowed))
-        allowed[h] = before
-    return found
-
-def vote_scorer(edges:Edges, asked:list[tuple[int,int]], voters:list):
-    "A function of (number of the question, candidates) that gives two columns: all votes together, and the strongest."
-    c,answers = edges.chains,edges.features.answers
-    return lambda i,candidates: votes(*voters[i],lambda u: answers.get((int(c.unit_entity[u]),int(c.relation[asked[i][1]]),''),()),candidates)
+    def of(i, candidates):
+        (u,l),h,r = asked[i],int(c.head[asked[i][1]]),int(c.relation[asked[i][1]])
+        return votes(*edges.texts.nearest(edges.places[h],text_without(c,u,l),knows[r],h),lambda unit: answers.get((int(c.unit_entity[unit]),r,''),()),candidates)
+    return of
 
 # %% ../../nbs/07c_edges.ipynb #0296ab74
 SYMBOLIC = (*FEATURES,'text kNN','nearest text')         # what needs no encoder
@@ -162,7 +155,7 @@ COLUMNS = (*SYMBOLIC,'MiniLM','encoder')
 def columns_of(edges:Edges, asked:list, embedder:Embedder|None, minilm:Embedder|None, text)->dict:
     "The scorers there are, in the order of COLUMNS; what is not there scores nothing."
     nothing = lambda many: lambda i,candidates: np.zeros((len(candidates),many),np.float32)
-    return dict(text=vote_scorer(edges,asked,text_voters(edges,asked)) if asked and not edges.turned else nothing(2),
+    return dict(text=text_scorer(edges,asked) if asked and not edges.turned else nothing(2),
                 MiniLM=minilm_scorer(edges,asked,minilm,text) if minilm and asked else nothing(1),encoder=encoder_scorer(edges,asked,embedder) if embedder and asked else nothing(1))
 
 def with_logit(model, q:Question)->Question:

@@ -37,11 +37,12 @@ class Texts:
             self.made[place] = units,weigh,weigh.transform(counted)
         return self.made[place]
 
-    def nearest(self, place:str, text:np.ndarray, allowed:np.ndarray)->tuple[np.ndarray,np.ndarray]:
-        "The `VOTERS` units of a repository that are nearest, of those whose entities are allowed (entities,) bool, and how much nearer each is than a unit of this repository mostly is."
+    def nearest(self, place:str, text:np.ndarray, allowed:np.ndarray, besides:int=-1)->tuple[np.ndarray,np.ndarray]:
+        "The `VOTERS` units of a repository that are nearest, of those whose entities are allowed (entities,) bool and not `besides`, and how much nearer each is than a unit of this repository mostly is."
         units,weigh,words = self.of(place)
         alike = (words@weigh.transform(counted_tokens([text],self.size)).T).toarray()[:,0]
-        known = np.flatnonzero(allowed[self.chains.unit_entity[units]])
+        whose = self.chains.unit_entity[units]
+        known = np.flatnonzero(allowed[whose]&(whose!=besides))
         best = known[np.argsort(-alike[known],kind='stable')[:VOTERS]]
         return units[best],(alike[best]-alike.mean()).astype(np.float32)
 

@@ -78,8 +78,7 @@ KINDS,FEWEST = ('ComplEx','TransE'),50
 
 def in_places(edges:Edges, places:list[str])->np.ndarray:
     "The facts (n, 3) with their head in the given repositories, of the relations that features count."
-    f = edges.seen
-    return f[np.isin(edges.places[f[:,0]],places)&SHOWN[f[:,1]]]
+    return edges.seen[np.isin(edges.places[edges.seen[:,0]],places)&SHOWN[edges.seen[:,1]]]
 
 def fact_scorers(edges:Edges, asked:list, places:list[str])->dict:
     "ComplEx and TransE, trained on what `edges` still sees of some repositories, as scorers of (number of the question, candidates); an entity without facts is last. Nothing without PyKEEN, or where there is nothing to learn from."
