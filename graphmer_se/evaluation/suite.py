@@ -57,7 +57,7 @@ class Suite:
     @cached_property
     def asked(self)->np.ndarray: return sample_units(self.test,self.config.test_units,self.seed)
     @cached_property
-    def plain(self)->Edges: return Edges(self.kg,self.chains,self.seed)
+    def plain(self)->Edges: return Edges(self.kg,self.chains,self.embedder.tokenizer,self.seed)
     @cached_property
     def questions(self)->dict:
         "The edges that are asked: to fit on, of the test, and of the test where a name is not enough; with what was set aside."
@@ -71,7 +71,7 @@ class Suite:
     def edges(self)->Edges: return self.without('test')
     @cached_property
     def fusions(self)->dict: return self.fitted_on(self.edges)
-    def fitted_on(self, edges:Edges)->dict: return fitted(edges,self.questions['train'][0],self.questions['validation'][0],self.embedder,self.minilm,self.text,self.config.score_temperature)
+    def fitted_on(self, edges:Edges)->dict: return fitted(edges,self.questions['train'][0],self.questions['validation'][0],self.embedder,self.minilm,self.config.score_temperature)
 
     @cached_property
     def completed(self)->tuple:
@@ -91,27 +91,29 @@ def leaves(s:Suite): return leaves_task(s.embedder.model,s.chains,s.train,s.aske
 
 def edges(s:Suite):
     asked,counted = s.questions['test']
-    metrics,frame = edges_task('edges',s.edges,asked,s.fusions,s.embedder,s.minilm,s.text,s.config.top_k)
+    metrics,frame = edges_task('edges',s.edges,asked,s.fusions,s.embedder,s.minilm,s.config.top_k)
     return metrics|{f'edges/{k}':v for k,v in counted.items()},frame
 
 def edges_heads(s:Suite):
-    turned = Edges(s.kg,s.chains,s.seed,turned=True).prepare(*(s.questions[p][0] for p in ('train','validation','test')))
-    turned.vectors = {name:(cards,{}) for name,(cards,_) in s.plain.vectors.items()}      # an entity has one card, from whatever end it is asked
-    return edges_task('edges_heads',turned,s.questions['test'][0],s.fitted_on(turned),s.embedder,s.minilm,s.text,s.config.top_k)
+    turned = Edges(s.kg,s.chains,s.embedder.tokenizer,s.seed,turned=True).prepare(*(s.questions[p][0] for p in ('train','validation','test')))
+    turned.vectors = s.plain.cards_alone()
+    return edges_task('edges_heads',turned,s.questions['test'][0],s.fitted_on(turned),s.embedder,s.minilm,s.config.top_k)
 
 def edges_half_hidden(s:Suite):
     half = s.without('test',hidden=.5)
-    return edges_task('edges_half_hidden',half,s.questions['test'][0],s.fitted_on(half),s.embedder,s.minilm,s.text,s.config.top_k)
+    return edges_task('edges_half_hidden',half,s.questions['test'][0],s.fitted_on(half),s.embedder,s.minilm,s.config.top_k)
 
 def edges_transductive(s:Suite):
     sizes = Counter(s.plain.places[s.plain.facts[:,0]].tolist())
     chosen = drawn_places({p:sizes[p] for p in sorted(set(s.places[s.test]))},s.config.transductive_facts,s.seed)
     asked,counted = s.plain.questions(s.test[np.isin(s.places[s.test],chosen)],s.config.test_edges,lambda u,l: one_way(s.plain,u,l))
     known = s.plain.prepare(*(s.questions[p][0] for p in ('train','validation')),asked)
-    metrics,frame = edges_task('edges_transductive',known,asked,s.fitted_on(known),s.embedder,s.minilm,s.text,s.config.top_k,fact_scorers(known,asked,chosen))
+    metrics,frame = edges_task('edges_transductive',known,asked,s.fitted_on(known),s.embedder,s.minilm,s.config.top_k,fact_scorers(known,asked,chosen))
     return metrics|{f'edges_transductive/{k}':v for k,v in (counted|dict(facts=sum(sizes[p] for p in chosen))).items()},frame
 
-def disambiguation(s:Suite): return disambiguation_task(s.without('alike'),s.questions['alike'][0],s.fusions,s.embedder,s.minilm,s.text)
+def disambiguation(s:Suite):
+    hidden = s.without('alike').unqualified(*(s.questions[p][0] for p in ('train','validation','alike')))
+    return disambiguation_task(hidden,s.questions['alike'][0],s.fitted_on(hidden),s.embedder,s.minilm)
 
 def search(s:Suite, task:str, hide:bool):
     pools = lambda units: search_pools(s.kg,s.chains,units,s.config.test_queries,hide,s.seed)

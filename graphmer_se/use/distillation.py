@@ -95,7 +95,7 @@ def propose(kg:KnowledgeGraph, chains_for, embedder:Embedder, fusion:Fusion, cal
     if not open_rows: return pd.DataFrame(columns=names)
     chains = chains_for(marked)
     sites,rows = open_sites(marked,chains,dict(open_rows))
-    edges,t,found = Edges(marked,chains,seed).prepare(sites.asked),kg.triples,[]
+    edges,t,found = Edges(marked,chains,embedder.tokenizer,seed).prepare(sites.asked),kg.triples,[]
     known = set(zip(t['head'],t.relation,t['tail']))
     for (_,l),pool,row,q in zip(sites.asked,sites.pools,rows,site_questions(edges,sites,embedder)):
         i,p = decided(fusion,q)
