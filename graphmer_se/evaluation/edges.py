@@ -177,15 +177,17 @@ REACHED = ('its own','in reach of a bare name')
 
 def reach_scorer(edges:Edges, asked:list[tuple[int,int]]):
     "A function of (number of the question, candidates): two columns of zeros and ones."
-    f,names,java = edges.features,edges.kg.entities.qualified_name.to_numpy(),edges.kg.entities.file.str.endswith('.java').to_numpy()
+    f,names,java,carrying = edges.features,edges.kg.entities.qualified_name,edges.kg.entities.file.str.endswith('.java').to_numpy(),defaultdict(list)
+    built_in = names.str.startswith('builtins.').to_numpy()
+    for i,n in enumerate(names): carrying[n].append(i)
     def of(i, candidates):
         l = asked[i][1]
         head,how = int(edges.chains.head[l]),edges.receivers.how(l)
         found,around = np.zeros((len(candidates),len(REACHED)),np.float32),int(f.container[head])
         if around>=0 and (how=='itself' or how=='bare' and java[head]): found[:,0] = np.isin(f.container[candidates],[around,*f.ancestors(around)])
         if how=='bare':
-            imported = f.imports.get(int(f.module[head]),())
-            found[:,1] = (f.module[candidates]==f.module[head])&(f.container[candidates]<0)|np.array([n in imported or n.startswith('builtins.') for n in names[candidates]],bool)
+            imported = [e for n in f.imports.get(int(f.module[head]),()) for e in carrying.get(n,())]
+            found[:,1] = (f.module[candidates]==f.module[head])&(f.container[candidates]<0)|built_in[candidates]|np.isin(candidates,imported)
         return found
     return of
 
