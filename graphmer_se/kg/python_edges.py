@@ -6,16 +6,16 @@
 __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_type', 'function_type', 'arity', 'describe',
            'define_file', 'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of',
            'reason_unresolved', 'unresolved', 'call_edges', 'property_edges', 'import_edges', 'named_types',
-           'type_edges', 'exception_edges', 'decorator_edges', 'base_edges', 'override_edges', 'module_variable',
-           'name_edges', 'attribute_edges', 'python_edges']
+           'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges', 'base_edges', 'override_edges',
+           'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
-from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, EXTERNAL, OF, RESULT, SHIFT
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, ALIAS, EXTERNAL, OF, RESULT, SHIFT
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
-from .python_resolution import UNIONS, is_test_class, solve
-from ..parsing.python_variables import IMPORTED, LOAD, Mention, PythonDefinition, outer_scope
+from .python_resolution import is_test_class, solve
+from ..parsing.python_variables import IMPORTED, LOAD, UNIONS, Mention, PythonDefinition, outer_scope
 
 # %% ../../nbs/02c_python_edges.ipynb #3705da99
 class Edges:
@@ -230,7 +230,15 @@ def named_types(e:Edges, m:int, tree:tuple|None)->list:
     if tree[2]=='Self': return []
     objects = e.held(m,tree[1])
     if any(e.flow.kind[o]==RESULT for o in objects): return []           # TypeVar('T')
-    return [o for o in objects if e.flow.kind[o] in (CLASS,EXTERNAL)] or [tree[2]]
+    return [o for o in objects if e.flow.kind[o] in (CLASS,EXTERNAL)]+[x for o in objects if e.flow.kind[o]==ALIAS for x in aliased_types(e,o)] or [tree[2]]
+
+def aliased_types(e:Edges, o:int)->list:
+    "Every type that an alias names; one that names itself ends here."
+    if o in e.flow.unfolding: return []
+    e.flow.unfolding.add(o)
+    found = named_types(e,e.flow.a[o][0],e.flow.aliases[o][1])
+    e.flow.unfolding.discard(o)
+    return found
 
 def type_edges(e:Edges, m:int, h):
     "What a function returns or uses by annotation; containers and unions name each of their parts."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
-           'PARTIAL', 'KEY', 'NAMED', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES', 'ALL',
-           'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Worklist', 'Flow', 'run']
+           'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES',
+           'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
@@ -13,7 +13,7 @@ from .python_names import Modules
 from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_flow.ipynb #23a397ec
-FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,EXTERNAL,OF,RESULT = range(16)
+FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,EXTERNAL,OF,RESULT = range(17)
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
 MOST,MOST_SELVES = 6,4    # a variable that may hold more is not followed further; the first parameter of a method even less
@@ -115,6 +115,7 @@ class Flow(Worklist):
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
         self.ready,self.deferred = False,[]                            # are the classes known?
+        self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
         self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
         self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}

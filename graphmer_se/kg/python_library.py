@@ -74,7 +74,7 @@ SAME = frozenset('list tuple set frozenset sorted reversed iter'.split())
 MAKERS = {'dict':'dict','collections.defaultdict':'dict','collections.OrderedDict':'dict','collections.deque':'list','collections.ChainMap':'dict','queue.Queue':'list',
     'weakref.WeakKeyDictionary':'dict','weakref.WeakValueDictionary':'dict','weakref.WeakSet':'set'}
 PROTOCOLS = {n:f'__{n}__' for n in 'len str repr bool hash abs int float bytes format round complex dir'.split()}
-HANDED_ON = {'functools.update_wrapper':0,'typing.cast':1,'copy.copy':0,'copy.deepcopy':0,'contextlib.closing':0}   # which argument comes back
+HANDED_ON = {'staticmethod':0,'dataclasses.replace':0,'copy.replace':0,'attr.evolve':0,'attrs.evolve':0,'functools.update_wrapper':0,'typing.cast':1,'copy.copy':0,'copy.deepcopy':0,'contextlib.closing':0}   # which argument comes back
 
 def outside(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, result:int):
     "Call something built-in or external."
@@ -88,9 +88,9 @@ def outside(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, re
     first = positional[0] if positional else 0
     if plain in SPECIAL and site: SPECIAL[plain](f,site,plain,positional,keywords,result)
     elif plain in PROTOCOLS and first: f.watch(first,lambda objects: [special(f,site,x,PROTOCOLS[plain],(),result) for x in objects])
-    elif plain in BUILTIN_TYPES or plain in BUILTIN_EXCEPTIONS: f.add(result,(f.object(OF,name),))
     elif plain in HANDED_ON:
         if len(positional)>HANDED_ON[plain] and positional[HANDED_ON[plain]]: f.link(positional[HANDED_ON[plain]],result)
+    elif plain in BUILTIN_TYPES or plain in BUILTIN_EXCEPTIONS: f.add(result,(f.object(OF,name),))
     else: f.add(result,(f.object(RESULT,name),))
 
 # %% ../../nbs/02a_python_library.ipynb #864f573d
@@ -168,11 +168,15 @@ def _made(f, site, plain, positional, keywords, result):
 def _substituted(f, site, plain, positional, keywords, result):
     if len(positional)>1: callback(f,site,positional[1],())
 
+def _printed(f, site, plain, positional, keywords, result):
+    for v in positional:
+        if v: f.watch(v,lambda objects: [special(f,site,o,'__str__',(),result) for o in objects])
+
 def _consumed(f, site, plain, positional, keywords, result):
     "`any(x)`, `sum(x)`: iterated, and nothing comes back that could be followed."
     for v in positional[:1]:
         if v: elements(f,v,site)
 
-SPECIAL = {name:rule for rule,names in ((_same,SAME),(_made,MAKERS),(_consumed,('any','all','sum')),(_next,('next','anext')),(_extreme,('min','max')),(_mapped,('map','filter')),
+SPECIAL = {name:rule for rule,names in ((_same,SAME),(_made,MAKERS),(_consumed,('any','all','sum')),(_printed,('print',)),(_next,('next','anext')),(_extreme,('min','max')),(_mapped,('map','filter')),
     (_paired,('zip','enumerate')),(_attribute,('getattr','setattr')),(_type,('type',)),(_partial,('functools.partial','functools.partialmethod')),
     (_reduce,('functools.reduce',)),(_substituted,('re.sub','re.subn'))) for name in names}

@@ -14,7 +14,7 @@ from ..core import sha256_bytes
 from .facts import Clock, line_starts
 from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, Frame, Hint, IMPLICIT, IMPORTED, Mention, NARROW, Parameter,
     PythonDefinition, PythonFacts, Walk, bind, close_frames, close_loop, merge, open_frame, qualname, read)
-from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, each, expression, inside, loaded, mention,
+from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, each, either, expression, inside, item, loaded, mention,
     reader, subscripts, written)
 from .python_tree import (ATTRIBUTE, CALL_NODE, COMMENT, F_ALIAS, F_ALTERNATIVE, F_ARGUMENTS, F_BODY, F_CONDITION, F_CONSEQUENCE,
     F_DEFINITION, F_FUNCTION, F_LEFT, F_MODULE, F_NAME, F_OPERATOR, F_PARAMETERS, F_RETURN, F_RIGHT, F_SUBJECT, F_SUPERCLASSES, F_TYPE, F_VALUE,
@@ -249,33 +249,50 @@ def _with(w, node):
             entered = call(w,v,ENTER,source.start_byte,source.end_byte,method) if v else 0
             if named: assign(w,value.child_by_field_id(F_ALIAS),entered,'with',False)
 
+# %% ../../nbs/00a_python.ipynb #b59ac545
 @reader('match_statement')
 def _match(w, node):
-    expression(w,node.child_by_field_id(F_SUBJECT))
+    subjects = node.children_by_field_id(F_SUBJECT)
+    values = [expression(w,s) for s in subjects]
     entry,exits = w.frame.now,[w.frame.now]
     body = node.child_by_field_id(F_BODY)
     for case in body.named_children if body is not None else ():
         if case.type!='case_clause': continue
-        w.frame.now = dict(entry)
+        w.frame.now,patterns = dict(entry),[p for p in case.named_children if p.type=='case_pattern']
+        matched = [pattern(w,p,v) for p,v in zip(patterns,values if len(patterns)==len(values) else [item(w,values[0] if values else 0,i) for i in range(len(patterns))])]
+        for s,v in zip(subjects,matched if len(matched)==len(subjects) else ()):
+            if v and s.kind_id in IDENTIFIER and w.text(s) in w.frame.now: w.frame.now[w.text(s)] = v       # in this case the name holds what has matched
         for part in case.named_children:
-            if part.type=='case_pattern': pattern(w,part)
-            elif part.type=='if_clause': inside(w,part)
+            if part.type=='if_clause': inside(w,part)
         branch(w,case.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
     merge(w,entry,exits)
 
-def pattern(w:Walk, node:Node):
-    "A pattern reads the classes and constants that it names and binds the rest."
-    for child in node.named_children:
-        kind = child.type
-        if kind=='dotted_name' and child.named_child_count==1: bind(w,w.text(child),0,'loop')
-        elif kind=='dotted_name': dotted_read(w,child)
-        elif kind=='splat_pattern':
-            for name in child.named_children: bind(w,w.text(name),0,'loop')
-        elif kind=='class_pattern':
-            dotted_read(w,child.named_children[0])
-            for part in child.named_children[1:]: pattern(w,part)
-        elif kind not in ('string','integer','float','identifier'): pattern(w,child)
-    if node.type=='as_pattern' and node.named_children[-1].kind_id in IDENTIFIER: bind(w,w.text(node.named_children[-1]),0,'loop')
+def pattern(w:Walk, node:Node, value:int)->int:
+    "A pattern reads the classes and constants that it names and binds the rest; the variable of what of `value` has matched it."
+    kind,parts = node.type,without_comments(node)
+    if kind=='dotted_name':
+        if len(parts)>1: dotted_read(w,node)
+        else: bind(w,w.text(node),value,'loop')
+    elif kind=='class_pattern':
+        classes,found = dotted_read(w,parts[0]),w.new() if value else 0
+        if value: w.use(value,NARROW,classes,found)
+        for p in parts[1:]: pattern(w,p,found)
+        return found
+    elif kind=='keyword_pattern': pattern(w,parts[-1],loaded(w,value,w.text(parts[0])) if value else 0)
+    elif kind=='as_pattern':
+        found = pattern(w,parts[0],value)
+        if parts[-1].kind_id in IDENTIFIER: bind(w,w.text(parts[-1]),found,'loop')
+        return found
+    elif kind=='union_pattern': return either(w,[pattern(w,p,value) for p in parts])
+    elif kind in ('list_pattern','tuple_pattern'):
+        if kind=='tuple_pattern' and len(parts)==1 and not any(c.type==',' for c in node.children): return pattern(w,parts[0],value)
+        for i,p in enumerate(parts): pattern(w,p,item(w,value,i))
+    elif kind=='dict_pattern':
+        for p in parts: pattern(w,p,item(w,value,None))
+    elif kind=='splat_pattern':
+        for name in parts: bind(w,w.text(name),0,'loop')
+    elif kind=='case_pattern': return pattern(w,parts[0],value) if parts else value
+    return value
 
 def dotted_read(w:Walk, node:Node)->int:
     "A dotted name that stands in a pattern."
