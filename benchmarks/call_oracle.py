@@ -55,8 +55,13 @@ def save():
     lazy = sorted({say(c) for pair in pairs for c in pair if c.co_flags & (0x20 | 0x80 | 0x200)})     # generators, coroutines, asynchronous generators
     with open(OUT, 'w') as f: json.dump(dict(pairs=sorted((say(a), say(b)) for a, b in pairs), lines=sorted((n[len(ROOT):], l) for n, l in lines), lazy=lazy), f)
 
+def watch():
+    sys.setprofile(profile); sys.settrace(trace)
+
+def pytest_runtest_setup(item): watch()              # whoever raises in here, as when the stack is full, is not asked again
+
 threading.setprofile(profile); threading.settrace(trace)
-sys.setprofile(profile); sys.settrace(trace)
+watch()
 atexit.register(save)
 '''
 

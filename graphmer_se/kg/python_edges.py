@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_type', 'function_type', 'arity', 'describe',
            'define_file', 'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of',
-           'reason_unresolved', 'unresolved', 'call_edges', 'property_edges', 'import_edges', 'named_types',
-           'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges', 'base_edges', 'override_edges',
-           'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
+           'reason_unresolved', 'unresolved', 'with_code', 'call_edges', 'property_edges', 'import_edges',
+           'named_types', 'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges', 'base_edges',
+           'override_edges', 'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
@@ -34,6 +34,10 @@ class Edges:
             for _,level,module,*_ in f.imports:
                 found = import_module(modules,m,level,module)
                 if found and found[0]!='external': imported.setdefault(top(modules.names[m]),set()).add(top(modules.names[found[1]] if found[0]=='module' else found[1]))
+        for c,file in enumerate(modules.files):             # pytest hands the fixtures of a `conftest.py` to every file below it
+            if file.rsplit('/',1)[-1]!='conftest.py': continue
+            for m,other in enumerate(modules.files):
+                if other.startswith(file.removesuffix('conftest.py')): imported.setdefault(top(modules.names[m]),set()).add(top(modules.names[c]))
         self.acquainted = acquainted(imported)
 
     def knows(self, m:int, other:int)->bool:
@@ -178,6 +182,10 @@ def unresolved(e:Edges, head:int, relation:str, m:int, scope:int, variable:int, 
     e.triple(head, relation, e.rows.text(text), f'py.{relation}.{reason_unresolved(e,m,scope,variable,text)}', m, start, end, 'unresolved', 0.0)
 
 # %% ../../nbs/02c_python_edges.ipynb #1cffc456
+def with_code(f, objects:list)->list:
+    "Functions that have no code of their own give way to those that have."
+    return [o for o in objects if f.kind[o]!=FUNCTION or 'stub' not in f.definition(o).flags] or objects
+
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
     f,s,targets = e.flow,e.facts[m].sites[index],e.flow.targets.get((m,index))
@@ -190,20 +198,22 @@ def call_edges(e:Edges, m:int, index:int):
         targets = {o:how for o,how in targets.items() if f.kind[o]!=FUNCTION or f.definition(o).name!='__call__'}
     first = rule_of(e,m,s) if by_hand else ''
     for how in dict.fromkeys(targets.values()):
-        group = [o for o,h in targets.items() if h==how]
+        group = with_code(f,[o for o,h in targets.items() if h==how])
         status,confidence = status_of(e,group)
         for o in group:
             if f.kind[o]==EXTERNAL: relation,tail = 'invokes',e.rows.external(f.a[o],'call')
             else: relation,tail = 'instantiates' if f.kind[o]==CLASS else 'calls',e.ids[f.a[o]]
             if f.kind[o]!=EXTERNAL or written: e.triple(head,relation,tail,f'py.{relation}.{how or first}',m,s.start,s.end,status,confidence)
 
-def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int):
-    "Reading a property calls its getter."
+def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, write:bool):
+    "Reading a property calls its getter, writing it its setter; so do `__getattr__` and `__setattr__`."
     f = e.flow
-    found = list(dict.fromkeys(g for o in e.held(m,base) if f.kind[o]==INSTANCE for g in f.getters.get(f.lookups.get((o,name,None)),())))
+    called = lambda o: f.hooked.get((o,name),()) if write else f.getters.get(f.lookups.get((o,name,None)),())
+    found = list(dict.fromkeys(g for o in e.held(m,base) if f.kind[o]==INSTANCE for g in called(o)))
+    found = with_code(f,found)
     for g in found:
         status,confidence = status_of(e,found)
-        e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.property',m,start,start+len(name.encode()),status,confidence)
+        e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.protocol' if f.definition(g).name.startswith('__') else 'py.calls.property',m,start,start+len(name.encode()),status,confidence)
 
 def import_edges(e:Edges, m:int, level:int, module:str, name:str|None, start:int, end:int, root:int):
     "What a module imports, and the libraries that it and its repository depend on."
@@ -348,7 +358,7 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
             if d.kind=='class': base_edges(e,m,i)
         name_edges(e,m)
         for scope,base,name,start,write in facts.attributes:
-            if not write: property_edges(e,m,scope,base,name,start)
+            property_edges(e,m,scope,base,name,start,write)
             attribute_edges(e,m,scope,base,name,start,write)
     override_edges(e,methods)
     e.flow.watchers.clear()      # they hold the flow, and a build collects no circles

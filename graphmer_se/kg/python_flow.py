@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
-           'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST', 'MOST_SELVES',
-           'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Worklist', 'Flow', 'run']
+           'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'BEGUN', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST',
+           'MOST_SELVES', 'MOST_GIVEN', 'MOST_LISTED', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Room',
+           'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
@@ -13,10 +14,11 @@ from .python_names import Modules
 from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_flow.ipynb #23a397ec
-FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,EXTERNAL,OF,RESULT = range(17)
+FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,BEGUN,EXTERNAL,OF,RESULT = range(18)
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
-MOST,MOST_SELVES = 6,4    # a variable that may hold more is not followed further; the first parameter of a method even less
+MOST,MOST_SELVES,MOST_GIVEN,MOST_LISTED = 6,8,12,60     # most that a variable holds; the first parameter of a method; of functions and classes a parameter, and what is read out of a table
+CODE = frozenset((FUNCTION,CLASS,BOUND,PARTIAL))
 ALL,INTERNAL,RECEIVED,OWN = range(4)
 
 class Objects:
@@ -52,14 +54,44 @@ class Objects:
         return self.facts[m].definitions[d]
 
 # %% ../../nbs/02a_python_flow.ipynb #4cd38caa
-class Worklist(Objects):
+class Room(Objects):
+    "How much a variable may hold."
+    def __init__(self, modules:Modules):
+        super().__init__(modules)
+        self.links = {}                                                # variable -> (target, how, receiver), found while solving
+        self.most,self.overflow,self.listed = {},set(),set()           # caps other than `MOST`; variables that reached theirs; what comes out of tables
+        self.parameters = frozenset(m<<SHIFT|p.variable for m,f in enumerate(self.facts) for d in f.definitions for p in d.parameters)
+
+    def fitting(self, v:int, held:tuple, new:tuple, most:int)->tuple:
+        "What of `new` a variable has room for: there is more for functions and classes where they are handed over, or come out of a table."
+        kind,kept = self.kind,[]
+        code = sum([kind[o] in CODE for o in held])
+        rest,more = len(held)-code,MOST_LISTED if v in self.listed else MOST_GIVEN if v in self.parameters else most
+        for o in new:
+            if kind[o] in CODE:
+                if code+rest<more: code += 1; kept.append(o)
+            elif rest+code<most: rest += 1; kept.append(o)
+        if len(kept)<len(new): self.overflow.add(v)
+        return tuple(kept)
+
+    def widen(self, v:int):
+        "What is read out of a table may be as much as is listed there, wherever it goes but into parameters."
+        pending = [v]
+        while pending:
+            v = pending.pop()
+            if v in self.listed or v in self.parameters: continue
+            self.listed.add(v)
+            pending += [target for target,*_ in self.links.get(v,())]
+            if v<self.last: pending += [v&~LOCAL|target for target in self.facts[v>>SHIFT].copies.get(v&LOCAL,())]
+
+# %% ../../nbs/02a_python_flow.ipynb #5326d4cd
+class Worklist(Room):
     "What every variable holds, and what has still to move. `bound_to(flow, o, receiver, target)` says what a class attribute becomes when it is read through a receiver."
     def __init__(self, modules:Modules, bound_to=None):
         super().__init__(modules)
         self.bound_to = bound_to
         self.held,self.waiting,self.queue = {},{},deque()              # variable -> what it holds; what is new in it
-        self.links,self.linked,self.watchers = {},set(),{}             # edges and uses that were found while solving
-        self.most,self.overflow = {},set()                             # caps other than `MOST`; variables that reached theirs
+        self.linked,self.watchers = set(),{}                           # edges and uses that were found while solving
 
     def add(self, v:int, objects:tuple):
         "Put distinct objects into a variable, up to its cap. Variables that hold the same share one tuple."
@@ -71,8 +103,7 @@ class Worklist(Objects):
             if not new: return
         most = self.most.get(v,MOST)
         if len(held)+len(new)>most:
-            self.overflow.add(v)
-            new = new[:most-len(held)]
+            new = self.fitting(v,held,new,most)
             if not new: return
         self.held[v] = held+new if held else new
         waiting = self.waiting.get(v)
@@ -86,13 +117,14 @@ class Worklist(Objects):
         key = (source,target,how,receiver)
         if key in self.linked: return
         self.linked.add(key)
+        if source in self.listed: self.widen(target)
         self.links.setdefault(source,[]).append((target,how,receiver))
         held = self.held.get(source)
         if held: self.through(held,target,how,receiver)
 
     def through(self, objects:tuple, target:int, how:int, receiver:int|None):
         if how==INTERNAL: objects = tuple([o for o in objects if self.kind[o]<EXTERNAL])
-        elif how==OWN: objects = tuple([o for o in objects if o==receiver or o not in self.decorated])
+        elif how==OWN: objects = tuple([o for o in objects if o==receiver or o not in self.decorated and self.kind[o] not in (FUNCTION,BOUND)])
         elif how==RECEIVED: objects = tuple(dict.fromkeys([x for o in objects for x in self.bound_to(self,o,receiver,target)]))
         if objects: self.add(target,objects)
 
@@ -114,7 +146,8 @@ class Flow(Worklist):
         self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
-        self.ready,self.deferred = False,[]                            # are the classes known?
+        self.ready,self.deferred,self.derived = False,[],None          # are the classes known? which are below each
+        self.metaclasses,self.setters,self.hooked = {},None,defaultdict(dict)   # class -> what makes it; (class, name) -> setter; (object, name) -> what runs when it is written
         self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
         self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on

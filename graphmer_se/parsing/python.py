@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINALLY', 'TUPLE', 'TRANSPARENT', 'exports',
            'returned', 'block', 'branch', 'tested', 'narrow', 'caught', 'pattern', 'dotted_read', 'note_import',
-           'define', 'decorator', 'new_definition', 'flags', 'docstring', 'class_scope', 'mixed_bases', 'in_scope',
-           'function_scope', 'parameters', 'parse_python', 'variables']
+           'define', 'decorator', 'new_definition', 'flags', 'class_scope', 'mixed_bases', 'in_scope', 'function_scope',
+           'parameters', 'parse_python', 'variables']
 
 # %% ../../nbs/00a_python.ipynb #c9b39cfc
 from tree_sitter import Node
@@ -15,10 +15,10 @@ from .facts import Clock, line_starts
 from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, Frame, Hint, IMPLICIT, IMPORTED, Mention, NARROW, Parameter,
     PythonDefinition, PythonFacts, Walk, bind, close_frames, close_loop, merge, open_frame, qualname, read)
 from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, each, either, expression, inside, item, loaded, mention,
-    reader, subscripts, written)
+    reader, site, subscripts, written)
 from .python_tree import (ATTRIBUTE, CALL_NODE, COMMENT, F_ALIAS, F_ALTERNATIVE, F_ARGUMENTS, F_BODY, F_CONDITION, F_CONSEQUENCE,
     F_DEFINITION, F_FUNCTION, F_LEFT, F_MODULE, F_NAME, F_OPERATOR, F_PARAMETERS, F_RETURN, F_RIGHT, F_SUBJECT, F_SUPERCLASSES, F_TYPE, F_VALUE,
-    IDENTIFIER, INTERPOLATION, KEYWORD, STRING, SUBSCRIPT, kinds, parsed, without_comments)
+    IDENTIFIER, KEYWORD, STRING, SUBSCRIPT, docstring, is_stub, kinds, parsed, without_comments)
 
 # %% ../../nbs/00a_python.ipynb #8b0262bf
 ASSIGNMENT,AS_PATTERN,BLOCK,ELIF,ELSE,EXCEPT,FINALLY,TUPLE = (kinds(*k.split()) for k in
@@ -382,7 +382,7 @@ def new_definition(w:Walk, kind:str, text:str, node:Node, whole:Node, marks:list
     if name is not None:
         source = w.source[node.start_byte:start] if w.source is not None else w.data[node.start_byte:start].decode('utf-8','replace')
         d.signature = ' '.join(source[:1000].split())[:400]
-        d.doc,d.doc_place = docstring(w,body)
+        d.doc,d.doc_place = docstring(body,w.text)
     w.facts.definitions.append(d)
     index = len(w.facts.definitions)-1
     w.seeds.append((d.variable,DEFINITION,index,None))
@@ -393,16 +393,8 @@ def flags(w:Walk, node:Node, d:PythonDefinition)->tuple:
     "What a resolver has to know about a definition besides its name."
     last = [(t,t.rsplit('.',1)[-1]) for t in d.decorators]
     tests = dict(abstract=any(t.startswith('abstract') for _,t in last), accessor=any(t in ('setter','deleter','getter') and '.' in full for full,t in last),
-                 conditional=w.depth>0, overload=any(t=='overload' for _,t in last), **{'async':node.children[0].type=='async','lambda':node.type=='lambda'})
+                 conditional=w.depth>0, overload=any(t=='overload' for _,t in last), stub=is_stub(node,w.text), **{'async':node.children[0].type=='async','lambda':node.type=='lambda'})
     return tuple(sorted(k for k,v in tests.items() if v))
-
-def docstring(w:Walk, body:Node|None)->tuple[str,tuple]:
-    "The docstring that opens a body, without its quotes and cut at 400 characters, and its place."
-    first = next((c for c in body.named_children if c.kind_id not in COMMENT),None) if body is not None else None
-    if first is None or first.type!='expression_statement' or not first.named_children: return '',()
-    node = first.named_children[0]
-    if node.kind_id not in STRING or any(c.kind_id in INTERPOLATION for c in node.children): return '',()
-    return ''.join(w.text(c) for c in node.children if c.type=='string_content').strip()[:400],(node.start_byte,node.end_byte)
 
 # %% ../../nbs/00a_python.ipynb #5bd3f01d
 def class_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Node)->int:
@@ -412,12 +404,16 @@ def class_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Node)-
     for base in without_comments(arguments) if arguments is not None else ():
         value = base.child_by_field_id(F_VALUE) if base.kind_id in KEYWORD else base
         v = expression(w,value)
+        if base.kind_id in KEYWORD and w.text(base.child_by_field_id(F_NAME))=='metaclass': d.metaclass = v
         if base.kind_id in KEYWORD or value is None: continue
         while value.kind_id in SUBSCRIPT: value = value.child_by_field_id(F_VALUE)       # Generic[T] is Generic
-        for part in mixed_bases(w,value) or [value]:
+        mixed = mixed_bases(w,value)
+        if mixed: d.metaclass = expression(w,without_comments(value.child_by_field_id(F_ARGUMENTS))[0])
+        for part in mixed or [value]:
             named = mention(part)
             found.append((v if part is base else expression(w,part),named.start_byte,named.end_byte,written(w,part)))
     d.bases = tuple(found)
+    if found or d.metaclass: d.made = site(w,0,*d.name_place,'__new__')[0]
     in_scope(w,'class',index,d,lambda frame: block(w,node.child_by_field_id(F_BODY)))
     return d.variable
 
@@ -482,7 +478,7 @@ def parse_python(data:bytes, clock:Clock|None=None)->PythonFacts:
     open_frame(w,'module',-1,'')
     w.depth = -1
     block(w,tree)
-    w.facts.doc,_ = docstring(w,tree)
+    w.facts.doc,_ = docstring(tree,w.text)
     close_frames(w)
     variables(w)
     return w.facts

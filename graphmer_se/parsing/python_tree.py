@@ -8,7 +8,8 @@ __all__ = ['PYTHON', 'FIELDS', 'F_ALIAS', 'F_ALTERNATIVE', 'F_ARGUMENTS', 'F_ATT
            'F_PARAMETERS', 'F_RETURN', 'F_RIGHT', 'F_SUBJECT', 'F_SUPERCLASSES', 'F_TYPE', 'F_VALUE', 'kinds',
            'ATTRIBUTE', 'BINARY', 'CALL_NODE', 'COMMENT', 'DICT_SPLAT', 'FOR_IN', 'IDENTIFIER', 'IF_CLAUSE', 'INTEGER',
            'INTERPOLATION', 'KEYWORD', 'LIST_SPLAT', 'PAIR', 'SLICE', 'STRING', 'SUBSCRIPT', 'SEQUENCE', 'SPLAT',
-           'PASSED_ON', 'SHARED', 'MARGIN', 'MOST_REPAIRS', 'without_comments', 'parsed', 'definition_starts']
+           'PASSED_ON', 'SHARED', 'MARGIN', 'MOST_REPAIRS', 'without_comments', 'is_text', 'docstring', 'is_stub',
+           'parsed', 'definition_starts']
 
 # %% ../../nbs/00a_python_tree.ipynb #1598c640
 import re
@@ -34,6 +35,23 @@ PASSED_ON = kinds('parenthesized_expression','await','type')
 SHARED = kinds('identifier','attribute','string','integer','float','true','false','concatenated_string','named_expression')|PASSED_ON  # their value may be another's
 
 def without_comments(node:Node)->list[Node]: return [c for c in node.named_children if c.kind_id not in COMMENT]
+
+# %% ../../nbs/00a_python_tree.ipynb #74e8084e
+def is_text(node:Node)->bool: return node.type=='expression_statement' and bool(node.named_children) and node.named_children[0].kind_id in STRING
+
+def docstring(body:Node|None, text)->tuple[str,tuple]:
+    "The docstring that opens a body, without its quotes and cut at 400 characters, and its place; `text(node)` is the source of a node."
+    first = next(iter(without_comments(body)),None) if body is not None else None
+    if first is None or not is_text(first): return '',()
+    node = first.named_children[0]
+    if any(c.kind_id in INTERPOLATION for c in node.children): return '',()
+    return ''.join(text(c) for c in node.children if c.type=='string_content').strip()[:400],(node.start_byte,node.end_byte)
+
+def is_stub(node:Node, text)->bool:
+    "Whether a function has no code of its own."
+    body = node.child_by_field_id(F_BODY)
+    said = [c for c in without_comments(body) if not is_text(c)] if body is not None and node.type=='function_definition' else []
+    return len(said)==1 and (text(said[0])=='...' or said[0].type=='raise_statement' and text(said[0]).removeprefix('raise').lstrip().startswith('NotImplementedError'))
 
 # %% ../../nbs/00a_python_tree.ipynb #9e27e5c6
 MARGIN = re.compile(rb'^(?:async[ \t]+def|def|class)[ \t]+\w+',re.M)

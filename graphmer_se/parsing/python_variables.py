@@ -75,7 +75,7 @@ class Scope(NamedTuple):
 
 @dataclass(slots=True)
 class PythonDefinition(Definition):
-    "A definition and its variables. `flags`: abstract, accessor, async, conditional, lambda, overload."
+    "A definition and its variables. `flags`: abstract, accessor, async, conditional, lambda, overload, stub."
     scope:int = 0       # the scope that holds it
     inner:int = -1      # the scope it opens, -1 for a variable
     marks:tuple = ()    # decorators: (variable, start, end)
@@ -85,6 +85,8 @@ class PythonDefinition(Definition):
     yields:int = 0      # what a generator yields, 0 for none
     passes:tuple = ()   # parameters that it returns as they came, by position
     handed:tuple = ()   # results of calls that it returns as they came
+    metaclass:int = 0   # variable of the class that makes a class, where it is named
+    made:int = -1       # the site where a class with bases or a metaclass is made
 
 @dataclass(slots=True)
 class PythonFacts(FileFacts):
@@ -146,7 +148,7 @@ class Walk(Reading):
         self.new = count(1).__next__
         self.frame,self.frames,self.depth,self.dead,self.quoted = None,[],0,False,False
         self.copies,self.uses,self.seeds,self.sites = facts.copies,facts.uses,facts.seeds,facts.sites
-        self.constants,self.constant_variables,self.attributes,self.displays = {},set(),{},{}
+        self.constants,self.constant_variables,self.attributes,self.displays = {},{},{},{}
         self.qualnames,self.scope_names = {},[]
 
     def copy(self, source:int, target:int):
@@ -164,7 +166,7 @@ class Walk(Reading):
         v = self.constants.get((kind,value))
         if v is None:
             v = self.constants[kind,value] = self.new()
-            self.constant_variables.add(v)
+            self.constant_variables[v] = value
             self.seeds.append((v,CONSTANT,kind,value))
         return v
 
