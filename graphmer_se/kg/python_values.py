@@ -181,14 +181,15 @@ def of_metaclass(f:Flow, o:int, name:str, v:int):
 # %% ../../nbs/02a_python_values.ipynb #9d4423b9
 def written_through(f:Flow, o:int, name:str, value:int):
     "Writing an attribute runs the setter of a property, and `__setattr__`."
-    if f.seen(('written',o,name,value)): return
-    if f.setters is None: f.setters = {((m,d.owner),d.name):(m,i) for m,facts in enumerate(f.facts) for i,d in enumerate(facts.definitions) if d.owner>=0 and f'{d.name}.setter' in d.decorators}
-    def run_by(function, *given):
+    if f.writers is None:
+        f.writers = {((m,d.owner),d.name):(m,i) for m,facts in enumerate(f.facts) for i,d in enumerate(facts.definitions)
+                     if d.owner>=0 and 'stub' not in d.flags and (d.name=='__setattr__' or f'{d.name}.setter' in d.decorators)}
+    for writer,given in ((name,(value,)),('__setattr__',(0,value))) if f.writers else ():
+        found = next((f.writers[c,writer] for c in resolution_order(f,f.a[o]) if (c,writer) in f.writers),None)
+        if found is None: continue
+        function = f.object(FUNCTION,found)
         f.hooked[o,name][function] = None
         apply(f,None,f.object(BOUND,function,o),given,(),0,f.fresh())
-    setter = next((f.setters[c,name] for c in resolution_order(f,f.a[o]) if (c,name) in f.setters),None)
-    if setter: run_by(f.object(FUNCTION,setter),value)
-    if has_method(f,f.a[o],'__setattr__'): f.watch(lookup(f,o,'__setattr__'),lambda objects: [run_by(f.a[x],0,value) for x in objects if f.kind[x]==BOUND and f.kind[f.a[x]]==FUNCTION])
 
 # %% ../../nbs/02a_python_values.ipynb #ab7dfbb0
 def bases(f:Flow, c:tuple)->list[int]:

@@ -404,7 +404,7 @@ def class_scope(w:Walk, node:Node, text:str, whole:Node, marks:list, name:Node)-
     for base in without_comments(arguments) if arguments is not None else ():
         value = base.child_by_field_id(F_VALUE) if base.kind_id in KEYWORD else base
         v = expression(w,value)
-        if base.kind_id in KEYWORD and w.text(base.child_by_field_id(F_NAME))=='metaclass': d.metaclass = v
+        if base.kind_id in KEYWORD and w.text(base).split('=')[0].strip()=='metaclass': d.metaclass = v
         if base.kind_id in KEYWORD or value is None: continue
         while value.kind_id in SUBSCRIPT: value = value.child_by_field_id(F_VALUE)       # Generic[T] is Generic
         mixed = mixed_bases(w,value)
