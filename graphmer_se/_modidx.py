@@ -1315,6 +1315,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.below': ( 'python_values.html#below',
                                                                                       'graphmer_se/kg/python_values.py'),
+                                              'graphmer_se.kg.python_values.body_names': ( 'python_values.html#body_names',
+                                                                                           'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.bound_to': ( 'python_values.html#bound_to',
                                                                                          'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.by_key': ( 'python_values.html#by_key',

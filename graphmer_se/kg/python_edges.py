@@ -11,7 +11,7 @@ __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_typ
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
-from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, ALIAS, EXTERNAL, OF, RESULT, SHIFT
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, ALIAS, EXTERNAL, OF, RESULT, SHIFT, Flow
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
 from .python_resolution import is_test_class, solve
@@ -182,7 +182,7 @@ def unresolved(e:Edges, head:int, relation:str, m:int, scope:int, variable:int, 
     e.triple(head, relation, e.rows.text(text), f'py.{relation}.{reason_unresolved(e,m,scope,variable,text)}', m, start, end, 'unresolved', 0.0)
 
 # %% ../../nbs/02c_python_edges.ipynb #1cffc456
-def with_code(f, objects:list)->list:
+def with_code(f:Flow, objects:list)->list:
     "Functions that have no code of their own give way to those that have."
     return [o for o in objects if f.kind[o]!=FUNCTION or 'stub' not in f.definition(o).flags] or objects
 

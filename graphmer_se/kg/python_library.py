@@ -8,7 +8,7 @@ __all__ = ['ADDS', 'TAKES', 'MERGES', 'SAME', 'MAKERS', 'PROTOCOLS', 'HANDED_ON'
 
 # %% ../../nbs/02a_python_library.ipynb #65a1ec4b
 from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, BEGUN, EXTERNAL, OF, RESULT, Flow
-from .python_values import apply, each, fill, load, place, resolution_order, special, store
+from .python_values import apply, body_names, each, fill, load, place, resolution_order, special, store
 from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES
 
 # %% ../../nbs/02a_python_library.ipynb #731da25b
@@ -150,7 +150,7 @@ def begun_names(f:Flow, holder:int, beginning:str, result:int):
     def chosen(objects):
         for o in objects:
             if f.kind[o] not in (INSTANCE,CLASS): continue
-            found = dict.fromkeys(n for c in resolution_order(f,f.a[o]) if not isinstance(c,str) for n in f.facts[c[0]].names[f.facts[c[0]].definitions[c[1]].inner] if n.startswith(beginning))
+            found = dict.fromkeys(n for c in resolution_order(f,f.a[o]) if not isinstance(c,str) for n in body_names(f,c) if n.startswith(beginning))
             if len(found)<=MOST_BEGUN:
                 f.widen(result)
                 for n in found: load(f,o,n,result)
@@ -189,7 +189,7 @@ def _substituted(f, site, plain, positional, keywords, result):
 
 def _printed(f, site, plain, positional, keywords, result):
     for v in positional:
-        if v: f.watch(v,lambda objects: [special(f,site,o,'__str__',(),result) for o in objects])
+        if v: f.watch(v,lambda objects: [special(f,site,o,'__str__',(),f.fresh()) for o in objects])
 
 def _consumed(f, site, plain, positional, keywords, result):
     "`any(x)`, `sum(x)`: iterated, and nothing comes back that could be followed."

@@ -47,7 +47,7 @@ def seed(f:Flow):
         for index,d in enumerate(facts.definitions):
             if d.kind=='function' and d.owner>=0: seed_receiver(f,m,index)
 
-NAME_OPENS = re.compile(r'([A-Za-z_]\w*_)[{%]')
+NAME_OPENS = re.compile(r'([A-Za-z_]\w*_)\{')
 
 def seed_constant(f:Flow, v:int, kind:str, value, wanted:set):
     "A literal: an instance of its type, and, where containers are indexed by such a value, a key."

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['IN_PLACE', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', 'apply_use', 'narrowed', 'tested_classes', 'early_use', 'load',
-           'lookup', 'style', 'bound_to', 'has_method', 'module_load', 'store', 'assigned', 'answered', 'metaclass',
-           'of_metaclass', 'written_through', 'bases', 'resolution_order', 'fill', 'place', 'get_item', 'sliced',
-           'by_key', 'set_item', 'each', 'is_enumeration', 'enter', 'special', 'found_call', 'call_site', 'apply',
-           'derived', 'below', 'pass_arguments', 'passed_through', 'header', 'gathered', 'spread', 'spread_names',
-           'is_data_class', 'data_class']
+           'lookup', 'style', 'bound_to', 'body_names', 'has_method', 'module_load', 'store', 'assigned', 'answered',
+           'metaclass', 'of_metaclass', 'written_through', 'bases', 'resolution_order', 'fill', 'place', 'get_item',
+           'sliced', 'by_key', 'set_item', 'each', 'is_enumeration', 'enter', 'special', 'found_call', 'call_site',
+           'apply', 'derived', 'below', 'pass_arguments', 'passed_through', 'header', 'gathered', 'spread',
+           'spread_names', 'is_data_class', 'data_class']
 
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL, KEY,
@@ -61,7 +61,7 @@ def early_use(f:Flow, m:int, use:tuple, objects:tuple):
     if use[0]!=LOAD: return
     for o in objects:
         if f.kind[o]==CLASS:
-            own = f.facts[f.a[o][0]].names[f.definition(o).inner].get(use[1])
+            own = body_names(f,f.a[o]).get(use[1])
             if own: f.link(f.a[o][0]<<SHIFT|own,m<<SHIFT|use[2])
         elif f.kind[o]!=INSTANCE: load(f,o,use[1],m<<SHIFT|use[2])
 
@@ -98,8 +98,7 @@ def lookup(f:Flow, o:int, name:str, after:tuple|None=None)->int:
         if name in f.stored:
             f.link(f.field(f.object(CLASS,c),name),v,RECEIVED,o)
             if instance: f.link(f.field(f.object(INSTANCE,c),name),v)
-        facts = f.facts[c[0]]
-        own = facts.names[facts.definitions[c[1]].inner].get(name)
+        own = body_names(f,c).get(name)
         if own is not None: f.link(c[0]<<SHIFT|own,v,RECEIVED,o); return v
     if name=='__new__': f.add(v,(f.object(EXTERNAL,'builtins.object.__new__'),))
     elif not instance and f.ready: of_metaclass(f,o,name,v)
@@ -133,9 +132,14 @@ def bound_to(f:Flow, o:int, receiver:int, target:int)->list[int]:
     apply(f,None,bound,(),(),0,target)
     return []
 
+def body_names(f:Flow, c:tuple)->dict:
+    "What the body of a class binds: name -> variable of its file."
+    facts = f.facts[c[0]]
+    return facts.names[facts.definitions[c[1]].inner]
+
 def has_method(f:Flow, c:tuple, name:str)->bool:
     "Whether a class of the repository in the hierarchy of `c` defines a method."
-    return any(name in f.facts[m[0]].names[f.facts[m[0]].definitions[m[1]].inner] for m in resolution_order(f,c) if not isinstance(m,str))
+    return any(name in body_names(f,x) for x in resolution_order(f,c) if not isinstance(x,str))
 
 def module_load(f:Flow, m:int, name:str, target:int):
     "A name of a module: bound there, a submodule, or starred in."
@@ -379,12 +383,11 @@ def derived(f:Flow)->dict:
 def below(f:Flow, site:tuple|None, c:tuple, name:str, positional, keywords, star, result:int, how:str):
     "Call the methods that classes derived from `c` put in the place of one that has no code."
     if f.seen(('below',site,c,name,result)): return
-    found = [s for s in derived(f).get(c,()) if name in f.facts[s[0]].names[f.facts[s[0]].definitions[s[1]].inner]]
+    found = [s for s in derived(f).get(c,()) if name in body_names(f,s)]
     if len(found)>MOST_BELOW: return
     for s in found:
         receiver = f.object(INSTANCE,s)
-        own = s[0]<<SHIFT|f.facts[s[0]].names[f.facts[s[0]].definitions[s[1]].inner][name]
-        f.watch(own,lambda objects,receiver=receiver: [apply(f,site,f.object(BOUND,x,receiver),positional,keywords,star,result,how) for x in objects if f.kind[x]==FUNCTION and style(f,x)=='method'])
+        f.watch(s[0]<<SHIFT|body_names(f,s)[name],lambda objects,receiver=receiver: [apply(f,site,f.object(BOUND,x,receiver),positional,keywords,star,result,how) for x in objects if f.kind[x]==FUNCTION and style(f,x)=='method'])
 
 # %% ../../nbs/02a_python_values.ipynb #99540ab2
 def pass_arguments(f:Flow, m:int, definition:PythonDefinition, positional, keywords, star, skip:int):
