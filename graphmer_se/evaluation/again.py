@@ -35,12 +35,11 @@ def ask_again(
 NEAR = .02      # how far a number may be off on another machine: other processors add in another order, and bf16 rounds
 
 def differing(found:dict, there:dict, tolerance:float=0.)->list[str]:
-    "The names of numbers that are in both and differ by more than `tolerance`, or than the answer to one question. What tells the time does not count; whether a difference is significant counts only when nothing may differ."
-    def one_question(k): return max((1.001/found[n] for x in ('questions','items') if found.get(n := f'{k.partition("/")[0]}/{x}')),default=0.)
+    "The names of numbers that are in both and differ by more than `tolerance`. What tells the time does not count; whether a difference is significant counts only when nothing may differ."
     def apart(k):
         a,b = found[k],there[k]
         if isinstance(a,bool) or not isinstance(a,(int,float)): return a!=b and not tolerance
-        return abs(a-b)>(max(tolerance,one_question(k)) if tolerance else 0.)*max(1,abs(b) if abs(b)>10 else 1)
+        return abs(a-b)>tolerance*max(1,abs(b) if abs(b)>10 else 1)
     return sorted(k for k in found if k in there and not k.startswith(TIMED) and apart(k))
 
 def same_machine(run)->bool:
