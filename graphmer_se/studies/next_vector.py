@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEASURES', 'HEADLINE', 'NONE', 'OLD', 'Study', 'read_study', 'study_folder', 'run_entry', 'verify_entry',
-           'repeat_cell', 'cells_table', 'grid', 'draws_of', 'add', 'study_facts', 'verdict', 'unless_young', 'told',
-           'study_answers', 'curves', 'study_page', 'write_study', 'report_study', 'verify_study', 'keep_study',
-           'PlannedEntry', 'study_plan']
+           'repeat_cell', 'cells_table', 'best_by', 'grid', 'draws_of', 'add', 'study_facts', 'verdict', 'unless_young',
+           'turns', 'told', 'study_answers', 'curves', 'study_page', 'write_study', 'report_study', 'verify_study',
+           'keep_study', 'PlannedEntry', 'study_plan']
 
 # %% ../../nbs/studies/next_vector.ipynb #c9062fdd
 import html, shutil
@@ -84,7 +84,7 @@ MEASURES = ('cosine','margin','mrr','hits_at_1','hits_at_10')
 HEADLINE = (80634,232605)
 
 def cells_table(study:Study)->pd.DataFrame:
-    "One row per cell and package of the finished entries: entry, rows, seed, repository, questions, the measures, `turned` (cosine with the context in another order), spread, and how its training went."
+    "One row per cell and package of the finished entries: entry, rows, seed, repository, questions, the measures, `turned` (cosine with the context in another order), spread, and how its training went; `half` is the best validation in the first half of the steps."
     found = []
     for name in study.entries:
         folder = study_folder(study)/name
@@ -95,10 +95,15 @@ def cells_table(study:Study)->pd.DataFrame:
             f = f.assign(mrr=1/f['rank'],hits_at_1=(f['rank']<=1).astype(float),hits_at_10=(f['rank']<=10).astype(float),turned=f.cosine_turned if 'cosine_turned' in f else np.nan)
             of = f.groupby('repository')[[*MEASURES,'turned','spread']].mean().reset_index()
             n = notes.get(path.parent.name,{})
+            if n: n |= dict(half=best_by(pd.read_csv(path.parent/'log.csv'),n['step']/2))
             found.append(of.assign(questions=f.groupby('repository').size().to_numpy(),entry=seed.replace('_',' ') if name=='untrained' else name,rows=int(size),seed=0 if name=='untrained' else int(seed),
-                **{k:float(n.get(k,np.nan)) for k in ('best','last','train','step','best_step','seconds')}))
+                **{k:float(n.get(k,np.nan)) for k in ('best','half','last','train','step','best_step','seconds')}))
     if not found: raise GraphmerError(f'nothing of {study.name} is done', f'graphmer runs monitor {study.name}')
     return pd.concat(found,ignore_index=True)
+
+def best_by(log:pd.DataFrame, step:float)->float:
+    "The best validation up to a step; the first there is, if none was that early."
+    return float(log.validation_cosine[log.step<=max(step,log.step.min())].max())
 
 def grid(cells:pd.DataFrame, entry:str, rows:int, measure:str)->np.ndarray:
     "(seeds, packages) of a measure."
@@ -127,11 +132,11 @@ def study_facts(cells:pd.DataFrame)->dict:
     for e,r in sorted(there):
         part = cells[(cells.entry==e)&(cells.rows==r)]
         for m in MEASURES: add(found,f'{e}/{r}/{m}',grid(cells,e,r,m))
-        of_seed = part.groupby('seed')[['cosine','spread','turned','best','last','train','best_step','step','seconds']].mean()
+        of_seed = part.groupby('seed')[['cosine','spread','turned','best','half','last','train','best_step','step','seconds']].mean()
         found[f'{e}/{r}/seeds'],found[f'{e}/{r}/spread'],found[f'{e}/{r}/collapsed'] = len(of_seed),float(of_seed.spread.mean()),int((of_seed.spread<COLLAPSED).sum())
         if e in UNTRAINED: continue
         if len(of_seed)>1: found[f'{e}/{r}/cosine_sd_of_seeds'] = float(of_seed.cosine.std())
-        found |= {f'{e}/{r}/{k}':float(v) for k,v in dict(turned_loss=(of_seed.cosine-of_seed.turned).mean(),drop_after_best=(of_seed.best-of_seed['last']).mean(),train_over_validation=(of_seed.train-of_seed['last']).mean(),best_step=of_seed.best_step.mean(),steps=of_seed.step.mean(),training_seconds=of_seed.seconds.mean()).items()}
+        found |= {f'{e}/{r}/{k}':float(v) for k,v in dict(turned_loss=(of_seed.cosine-of_seed.turned).mean(),late_gain=(of_seed.best-of_seed.half).mean(),drop_after_best=(of_seed.best-of_seed['last']).mean(),train_over_validation=(of_seed.train-of_seed['last']).mean(),best_step=of_seed.best_step.mean(),steps=of_seed.step.mean(),training_seconds=of_seed.seconds.mean()).items()}
         for b in ('mean of context','ridge'): add(found,f'gain of {e} over {b}/{r}',grid(cells,e,r,'cosine'),grid(cells,b,r,'cosine'))
         add(found,f'gain of {e} over ridge in mrr/{r}',grid(cells,e,r,'mrr'),grid(cells,'ridge',r,'mrr'))
     trained = sorted({e for e,_ in there if e not in UNTRAINED})
@@ -163,9 +168,14 @@ def verdict(low:float, high:float)->str:
     return 'yes' if low>0 and high>NONE else 'no' if high<NONE else 'undecided'
 
 def unless_young(answer:str, why:str, young:list[str])->tuple[str,str]:
-    "The answer and why; undecided where models that could turn it are `young`."
-    if not young: return answer,why
-    return 'undecided',f'{"" if answer=="undecided" else f"in this budget {answer}: "}{why}. Still learning at the end of their budget: {", ".join(young)}'
+    "The answer and why; undecided where models are `young` enough to turn it."
+    if answer=='undecided' or not young: return answer,why
+    return 'undecided',f'in this budget {answer}: {why}. Twice the steps could turn it: {", ".join(young)}'
+
+def turns(a:np.ndarray, b:np.ndarray, answer:str, more:float)->bool:
+    "Whether the gain of `a` over `b`, both (seeds, packages), says something else than `answer` once `more` is added to it."
+    low,high = interval(draws_of(a)-draws_of(b))
+    return verdict(low+more,high+more)!=answer
 
 def told(f:dict, key:str)->str: return f'{f[key]:+.4f} [{f[key+"_low"]:+.4f}, {f[key+"_high"]:+.4f}]'
 
@@ -174,30 +184,40 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
     found,sizes = [],sorted(set(map(int,cells.rows)))
     entries = [e for e in ('amn','lstm','gru','transformer','lvm') if (f'{e}/{sizes[-1]}/cosine') in f]
     small,large = HEADLINE if set(HEADLINE)<=set(sizes) else (sizes[0],sizes[-1])
-    young = lambda names: [e for e in names if f'{e}/{large}/steps' in f and f[f'{e}/{large}/best_step']>.95*f[f'{e}/{large}/steps']]
+    cosines,late = lambda e,r=large: grid(cells,e,r,'cosine'),lambda e,r=large: f[f'{e}/{r}/late_gain']
     grown = [e for e in entries if f'gain of data/{e}/{small} to {large}' in f]
     if grown:
         each = [draws_of(grid(cells,e,large,'cosine'))-draws_of(grid(cells,e,small,'cosine')) for e in grown]
         low,high = interval(np.mean(each,0))
         why = f'all models together {np.mean([f[f"gain of data/{e}/{small} to {large}"] for e in grown]):+.4f} [{low:+.4f}, {high:+.4f}] in cosine; '+'; '.join(f'{e} {told(f,f"gain of data/{e}/{small} to {large}")}' for e in grown)
-        found.append((f'Does more data help, {small:,} to {large:,} rows?',*unless_young(verdict(low,high),why,young(grown)),OLD['more data']))
+        answer,more = verdict(low,high),{e:late(e)-late(e,small) for e in grown}
+        shift = np.mean(list(more.values()))
+        found.append((f'Does more data help, {small:,} to {large:,} rows?',*unless_young(answer,why,[f'{e} {m:+.4f}' for e,m in more.items()] if verdict(low+shift,high+shift)!=answer else []),OLD['more data']))
     if (key := f'gain of amn over the best other/{large}') in f:
         answer = verdict(f[key+'_low'],f[key+'_high'])
-        found.append(('Is AMN the best of the five?',*unless_young(answer,f'AMN less the best other at {large:,} rows: {told(f,key)}',young(['amn'] if answer=='no' else entries)),OLD['AMN']))
+        rivals = [e for e in entries if e!='amn']
+        best = max(rivals,key=lambda e: f[f'{e}/{large}/cosine'])
+        behind = [(e,e,-late(e)) for e in rivals] if answer=='yes' else [('amn',best,late('amn'))]      # who may come up, beside whom AMN is seen, what that adds to its gain
+        young = [f'{e} {late(e):+.4f}' for e,rival,more in behind if turns(cosines('amn'),cosines(rival),answer,more)]
+        found.append(('Is AMN the best of the five?',*unless_young(answer,f'AMN less the best other at {large:,} rows: {told(f,key)}',young),OLD['AMN']))
     if f'lvm/{large}/drop_after_best' in f:
         drop = {r:f[f'lvm/{r}/drop_after_best'] for r in sizes if f'lvm/{r}/drop_after_best' in f}
         gap = {r:f[f'lvm/{r}/train_over_validation'] for r in drop}
         collapsed = sum(f[f'lvm/{r}/collapsed'] for r in drop)
         worst = max(drop.values())
-        found.append(('Does GraphMERT-LVM overfit?',*unless_young('yes' if worst>.005 else 'no',f'validation at its end is at most {worst:.4f} below its best (yes from .005 on); training rows are ahead of validation rows by {gap[min(gap)]:+.4f} at {min(gap):,} and {gap[max(gap)]:+.4f} at {max(gap):,}; {collapsed or "none"} of its cells collapsed',[] if worst>.005 else young(['lvm'])),OLD['overfit']))
+        found.append(('Does GraphMERT-LVM overfit?',*unless_young('yes' if worst>.005 else 'no',f'validation at its end is at most {worst:.4f} below its best (yes from .005 on); training rows are ahead of validation rows by {gap[min(gap)]:+.4f} at {min(gap):,} and {gap[max(gap)]:+.4f} at {max(gap):,}; {collapsed or "none"} of its cells collapsed',[f'lvm {late("lvm"):+.4f}'] if worst<=.005 and late('lvm')>NONE else []),OLD['overfit']))
     if (key := f'gain of graph/{large}/cosine') in f:
         why = f'with leaves less without at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of graph/{large}/mrr")} in MRR'
-        found.append(('Do leaves of the knowledge graph help GraphMERT-LVM?',*unless_young(verdict(f[key+'_low'],f[key+'_high']),why,young(['lvm','lvm_leaves'])),OLD['graph']))
+        answer = verdict(f[key+'_low'],f[key+'_high'])
+        behind,sign = ('lvm',-1) if answer=='yes' else ('lvm_leaves',1)
+        young = [f'{behind} {late(behind):+.4f}'] if turns(cosines('lvm_leaves'),cosines('lvm'),answer,sign*late(behind)) else []
+        found.append(('Do leaves of the knowledge graph help GraphMERT-LVM?',*unless_young(answer,why,young),OLD['graph']))
     if entries:
         best = max(entries,key=lambda e: f[f'{e}/{large}/cosine'])
         key = f'gain of {best} over ridge/{large}'
         answer,why = verdict(f[key+'_low'],f[key+'_high']),f'{best} less ridge at {large:,} rows: {told(f,key)} in cosine, {told(f,f"gain of {best} over ridge in mrr/{large}")} in MRR'
-        found.append(('Does the best of the five pass ridge regression?',*unless_young(answer,why,[] if answer=='yes' else young(entries)),'The original had no such baseline.'))
+        young = [f'{e} {late(e):+.4f}' for e in entries if answer!='yes' and turns(cosines(e),cosines('ridge'),answer,late(e))]
+        found.append(('Does the best of the five pass ridge regression?',*unless_young(answer,why,young),'The original had no such baseline.'))
     return found
 
 # %% ../../nbs/studies/next_vector.ipynb #fac4a8b9
