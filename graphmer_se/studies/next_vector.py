@@ -179,6 +179,7 @@ def turns(a:np.ndarray, b:np.ndarray, answer:str, more:float)->bool:
 
 def told(f:dict, key:str)->str: return f'{f[key]:+.4f} [{f[key+"_low"]:+.4f}, {f[key+"_high"]:+.4f}]'
 
+# %% ../../nbs/studies/next_vector.ipynb #a26bba9a
 def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
     "(question, yes | no | undecided, why, what the original said)."
     found,sizes = [],sorted(set(map(int,cells.rows)))
