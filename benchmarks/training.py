@@ -119,6 +119,13 @@ def measured(steps:dict, repeats:int)->dict:
             found[name][0].append(time.perf_counter()-wall); found[name][1].append(time.process_time()-cpu)
     return {n:dict(wall=statistics.median(w),cpu=statistics.median(c)) for n,(w,c) in found.items()}
 
+def contest(size:str, length:int, tokens:int, precision:str, repeats:int)->dict:
+    "Times of all contenders at one length; their memory is free for the next afterwards."
+    torch.manual_seed(0)
+    batch = batch_of(max(1,tokens//length),length)
+    times = measured(dict(ours=ours(size,batch,precision),hf_default=hugging_face(size,batch,precision,False),hf_best=hugging_face(size,batch,precision,True),ceiling=ceiling(size,batch,precision)),repeats)
+    return {n:dict(t,tokens_per_second=batch['ids'].numel()/t['wall'],ours_is=t['wall']/times['ours']['wall']) for n,t in times.items()}
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--size',default='small'); p.add_argument('--length',nargs='+',type=int,default=[512,1024]); p.add_argument('--tokens',type=int,default=4096)
@@ -127,13 +134,7 @@ def main():
     torch.set_num_threads(args.threads)
     keep_memory()     # for everybody
     precision,found = 'bf16' if native_bf16() else 'fp32',{}
-    for length in args.length:
-        torch.manual_seed(0)
-        batch = batch_of(max(1,args.tokens//length),length)
-        steps = dict(ours=ours(args.size,batch,precision),hf_default=hugging_face(args.size,batch,precision,False),hf_best=hugging_face(args.size,batch,precision,True),
-                     ceiling=ceiling(args.size,batch,precision))
-        times,tokens = measured(steps,args.repeats),batch['ids'].numel()
-        found[length] = {n:dict(t,tokens_per_second=tokens/t['wall'],ours_is=t['wall']/times['ours']['wall']) for n,t in times.items()}
+    for length in args.length: found[length] = contest(args.size,length,args.tokens,precision,args.repeats)
     grids = measured({n:ours(args.size,gridded(12,n),precision) for n in (0,1,3)},args.repeats)
     made = pipeline(args.source)
     more = dict(packed_over_grid={352*n:grids[0]['wall']/grids[n]['wall'] for n in (1,3)},pipeline_tokens_per_second=made,pipeline_over_trainer=made/found[args.length[0]]['ours']['tokens_per_second'])
