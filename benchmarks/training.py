@@ -16,6 +16,8 @@ tokens a second), and how much faster than the trainer one thread makes batches,
 Needs `transformers` (pip install transformers), which nothing else here does.
 """
 import argparse, json, os, statistics, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 import numpy as np
 import torch
@@ -120,24 +122,30 @@ def measured(steps:dict, repeats:int)->dict:
     return {n:dict(wall=statistics.median(w),cpu=statistics.median(c)) for n,(w,c) in found.items()}
 
 def contest(size:str, length:int, tokens:int, precision:str, repeats:int)->dict:
-    "Times of all contenders at one length; their memory is free for the next afterwards."
+    "Times of all contenders at one length."
     torch.manual_seed(0)
     batch = batch_of(max(1,tokens//length),length)
     times = measured(dict(ours=ours(size,batch,precision),hf_default=hugging_face(size,batch,precision,False),hf_best=hugging_face(size,batch,precision,True),ceiling=ceiling(size,batch,precision)),repeats)
     return {n:dict(t,tokens_per_second=batch['ids'].numel()/t['wall'],ours_is=t['wall']/times['ours']['wall']) for n,t in times.items()}
+
+def grids(size:str, precision:str, repeats:int)->dict:
+    "Times of twelve chains on the fixed grid (0), and packed by one and three to a row."
+    return measured({n:ours(size,gridded(12,n),precision) for n in (0,1,3)},repeats)
+
+def begin(threads:int):
+    torch.set_num_threads(threads)
+    keep_memory()     # for everybody
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--size',default='small'); p.add_argument('--length',nargs='+',type=int,default=[512,1024]); p.add_argument('--tokens',type=int,default=4096)
     p.add_argument('--repeats',type=int,default=5); p.add_argument('--threads',type=int,default=1); p.add_argument('--source',type=Path); p.add_argument('--json',action='store_true')
     args = p.parse_args()
-    torch.set_num_threads(args.threads)
-    keep_memory()     # for everybody
-    precision,found = 'bf16' if native_bf16() else 'fp32',{}
-    for length in args.length: found[length] = contest(args.size,length,args.tokens,precision,args.repeats)
-    grids = measured({n:ours(args.size,gridded(12,n),precision) for n in (0,1,3)},args.repeats)
-    made = pipeline(args.source)
-    more = dict(packed_over_grid={352*n:grids[0]['wall']/grids[n]['wall'] for n in (1,3)},pipeline_tokens_per_second=made,pipeline_over_trainer=made/found[args.length[0]]['ours']['tokens_per_second'])
+    precision = 'bf16' if native_bf16() else 'fp32'
+    with ProcessPoolExecutor(1,get_context('spawn'),begin,(args.threads,),max_tasks_per_child=1) as fresh:      # a process for each comparison: what one has kept is no burden to the next
+        found = {length:fresh.submit(contest,args.size,length,args.tokens,precision,args.repeats).result() for length in args.length}
+        packed,made = fresh.submit(grids,args.size,precision,args.repeats).result(),fresh.submit(pipeline,args.source).result()
+    more = dict(packed_over_grid={352*n:packed[0]['wall']/packed[n]['wall'] for n in (1,3)},pipeline_tokens_per_second=made,pipeline_over_trainer=made/found[args.length[0]]['ours']['tokens_per_second'])
     if args.json: return print(json.dumps(dict(size=args.size,precision=precision,threads=args.threads,lengths=found,**more),indent=1))
     print(f'{args.size}, {precision}, {args.threads} thread(s), {os.cpu_count()} cores')
     for length,rows in found.items():
