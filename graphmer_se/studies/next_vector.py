@@ -196,7 +196,7 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
         found.append((f'Does more data help, {small:,} to {large:,} rows?',*unless_young(answer,why,[f'{e} {m:+.4f}' for e,m in more.items()] if verdict(low+shift,high+shift)!=answer else []),OLD['more data']))
     if (key := f'gain of amn over the best other/{large}') in f:
         answer = verdict(f[key+'_low'],f[key+'_high'])
-        rivals = [e for e in entries if e!='amn']
+        rivals = [e for e in dict.fromkeys(cells.entry) if e not in ('amn',*UNTRAINED) and '-' not in e and f'{e}/{large}/cosine' in f]
         best = max(rivals,key=lambda e: f[f'{e}/{large}/cosine'])
         behind = [(e,e,-late(e)) for e in rivals] if answer=='yes' else [('amn',best,late('amn'))]      # who may come up, beside whom AMN is seen, what that adds to its gain
         young = [f'{e} {late(e):+.4f}' for e,rival,more in behind if turns(cosines('amn'),cosines(rival),answer,more)]
