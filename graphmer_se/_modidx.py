@@ -2518,6 +2518,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                   'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.report_study': ( 'studies/next_vector.html#report_study',
                                                                                                    'graphmer_se/studies/next_vector.py'),
+                                                 'graphmer_se.studies.next_vector.rivals': ( 'studies/next_vector.html#rivals',
+                                                                                             'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.run_entry': ( 'studies/next_vector.html#run_entry',
                                                                                                 'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.study_answers': ( 'studies/next_vector.html#study_answers',

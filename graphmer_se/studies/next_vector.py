@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEASURES', 'HEADLINE', 'NONE', 'OLD', 'Study', 'read_study', 'study_folder', 'run_entry', 'verify_entry',
-           'repeat_cell', 'cells_table', 'best_by', 'grid', 'draws_of', 'add', 'study_facts', 'verdict', 'unless_young',
-           'turns', 'told', 'study_answers', 'curves', 'study_page', 'write_study', 'report_study', 'verify_study',
-           'keep_study', 'PlannedEntry', 'study_plan']
+           'repeat_cell', 'cells_table', 'best_by', 'grid', 'rivals', 'draws_of', 'add', 'study_facts', 'verdict',
+           'unless_young', 'turns', 'told', 'study_answers', 'curves', 'study_page', 'write_study', 'report_study',
+           'verify_study', 'keep_study', 'PlannedEntry', 'study_plan']
 
 # %% ../../nbs/studies/next_vector.ipynb #c9062fdd
 import html, shutil
@@ -110,6 +110,10 @@ def grid(cells:pd.DataFrame, entry:str, rows:int, measure:str)->np.ndarray:
     part = cells[(cells.entry==entry)&(cells.rows==rows)]
     return part.pivot(index='seed',columns='repository',values=measure).to_numpy()
 
+def rivals(cells:pd.DataFrame, rows:int, suffix:str='')->list[str]:
+    "Who stands beside AMN at a size, under the same budget (`-seconds` or '')."
+    return sorted(e for e in set(cells.entry[cells.rows==rows]) if e not in UNTRAINED and not e.startswith('amn') and not e.endswith('-shuffled') and e.endswith('-seconds')==bool(suffix))
+
 def draws_of(values:np.ndarray, seed:int=42, draws:int=2000)->np.ndarray:
     "Means of (seeds, packages) with both drawn with replacement; packages are drawn alike for all grids of one shape, so differences are paired."
     s,p = values.shape
@@ -150,8 +154,7 @@ def study_facts(cells:pd.DataFrame)->dict:
     for suffix in ('','-seconds'):
         for r in sizes:
             if ('amn'+suffix,r) not in there: continue
-            others = [e for e in trained if e.endswith('-seconds')==bool(suffix) and not e.startswith('amn') and (e,r) in there and not e.endswith('shuffled')]
-            if others:
+            if others := rivals(cells,r,suffix):
                 best = max(others,key=lambda e: found[f'{e}/{r}/cosine'])
                 add(found,f'gain of amn over the best other{suffix}/{r}',grid(cells,'amn'+suffix,r,'cosine'),grid(cells,best,r,'cosine'))
     return found|{f'{k.removesuffix("_p")}_holds':bool(v) for k,v in holm({k:p for k,p in found.items() if k.endswith('_p')}).items()}
@@ -196,9 +199,9 @@ def study_answers(cells:pd.DataFrame, f:dict)->list[tuple[str,str,str,str]]:
         found.append((f'Does more data help, {small:,} to {large:,} rows?',*unless_young(answer,why,[f'{e} {m:+.4f}' for e,m in more.items()] if verdict(low+shift,high+shift)!=answer else []),OLD['more data']))
     if (key := f'gain of amn over the best other/{large}') in f:
         answer = verdict(f[key+'_low'],f[key+'_high'])
-        rivals = [e for e in dict.fromkeys(cells.entry) if e not in ('amn',*UNTRAINED) and '-' not in e and f'{e}/{large}/cosine' in f]
-        best = max(rivals,key=lambda e: f[f'{e}/{large}/cosine'])
-        behind = [(e,e,-late(e)) for e in rivals] if answer=='yes' else [('amn',best,late('amn'))]      # who may come up, beside whom AMN is seen, what that adds to its gain
+        others = rivals(cells,large)
+        best = max(others,key=lambda e: f[f'{e}/{large}/cosine'])
+        behind = [(e,e,-late(e)) for e in others] if answer=='yes' else [('amn',best,late('amn'))]      # who may come up, beside whom AMN is seen, what that adds to its gain
         young = [f'{e} {late(e):+.4f}' for e,rival,more in behind if turns(cosines('amn'),cosines(rival),answer,more)]
         found.append(('Is AMN the best of the five?',*unless_young(answer,f'AMN less the best other at {large:,} rows: {told(f,key)}',young),OLD['AMN']))
     if f'lvm/{large}/drop_after_best' in f:
