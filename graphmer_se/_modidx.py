@@ -2512,6 +2512,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.keep_study': ( 'studies/next_vector.html#keep_study',
                                                                                                  'graphmer_se/studies/next_vector.py'),
+                                                 'graphmer_se.studies.next_vector.kept_folder': ( 'studies/next_vector.html#kept_folder',
+                                                                                                  'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.read_study': ( 'studies/next_vector.html#read_study',
                                                                                                  'graphmer_se/studies/next_vector.py'),
                                                  'graphmer_se.studies.next_vector.repeat_cell': ( 'studies/next_vector.html#repeat_cell',

@@ -2,9 +2,10 @@
 import json, shutil
 import pyarrow as pa, pyarrow.compute as pc, pytest
 from conftest import graphmer
-from graphmer_se.core import home as usual_home, read_table, write_json, write_table
+from graphmer_se.core import GraphmerError, home as usual_home, read_table, write_json, write_table
 from graphmer_se.evidence.verification import SUMS, seal
 from graphmer_se.parsing.corpus import carried, fetch
+from graphmer_se.studies import next_vector
 from graphmer_se.studies.cells import cell_metrics
 
 SPEC = """study = "next_vector"
@@ -48,9 +49,21 @@ def test_a_study_is_worked_off_and_tells(worked):
     assert json.loads(call('next-vector', 'report', 'SPEC', '--json').stdout)==told
 
 def test_one_cell_again_gives_the_same(worked):
-    call, _ = worked
-    assert 'differ by 0 at most' in call('next-vector', 'again', 'SPEC', 'amn', '300-1').stdout
+    call, folder = worked
+    told = call('next-vector', 'again', 'SPEC', 'amn', '300-1').stdout
+    assert f'differs by 0 at most from {folder}/amn/300-1/predictions.parquet' in told
     assert 'no trained cell amn/300-9' in call('next-vector', 'again', 'SPEC', 'amn', '300-9', check=False).stderr
+
+def test_one_cell_again_beside_the_kept_table(worked, tmp_path, monkeypatch):
+    "What a clean clone does: the study was never run there."
+    call, folder = worked
+    study = next_vector.read_study(folder.parents[1]/'tiny.toml')
+    monkeypatch.setenv('GRAPHMER_HOME', str(tmp_path))
+    (tmp_path/'data').mkdir(); (tmp_path/'data'/'raw').symlink_to(folder.parents[1]/'data'/'raw')
+    with pytest.raises(GraphmerError, match='tiny was not run here, and is not kept'): next_vector.repeat_cell(study, 'amn', '300-1', tmp_path/'cell')
+    monkeypatch.setattr(next_vector, 'kept_folder', lambda study: folder)
+    apart, where = next_vector.repeat_cell(study, 'amn', '600-2', tmp_path/'cell')
+    assert apart<1e-6 and where==folder/'cells.parquet'
 
 def test_a_study_that_was_altered_is_found(worked):
     call, folder = worked

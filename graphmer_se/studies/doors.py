@@ -36,10 +36,10 @@ def vector_verify(spec:Spec, entry:Entry):
 
 @vector_app.command('again')
 def vector_again(spec:Spec, entry:Entry, cell:Annotated[str,typer.Argument(metavar='ROWS-SEED')]):
-    "Train one cell again, and compare what it says with what stands there."
+    "Train one cell again, and compare what it says with what was found before: here, or in the reference run."
     from graphmer_se.studies.next_vector import read_study, repeat_cell
-    with tempfile.TemporaryDirectory() as d: apart = repeat_cell(read_study(spec),entry,cell,Path(d)/'cell')
-    print(f'{entry}/{cell}: trained again, cosines differ by {apart:.2g} at most')
+    with tempfile.TemporaryDirectory() as d: apart,where = repeat_cell(read_study(spec),entry,cell,Path(d)/'cell')
+    print(f'{entry}/{cell}: trained again; the mean cosine of a package differs by {apart:.2g} at most from {where}')
     if apart>.01: raise typer.Exit(1)
 
 @vector_app.command('report')
