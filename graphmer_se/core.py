@@ -219,7 +219,7 @@ def keep_memory()->bool:
     would be cleared again. Returns whether this system has such an allocator."""
     try: set_option = ctypes.CDLL('libc.so.6').mallopt
     except (OSError,AttributeError): return False
-    return all([set_option(option,value) for option,value in ((-4,0),(-1,-1),(-2,64*2**20))])  # M_MMAP_MAX, M_TRIM_THRESHOLD (-1: never), M_TOP_PAD
+    return all([set_option(option,value) for option,value in ((-4,0),(-1,2**31-1),(-2,64*2**20))])  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 def peak_memory_bytes()->int:
     "The most memory this process has held so far, in bytes."
