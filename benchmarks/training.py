@@ -3,7 +3,7 @@
     python benchmarks/training.py [--size small] [--length 512 1024] [--tokens 4096] [--repeats 5] [--threads 1] [--source FOLDER] [--json]
 
 A step is forward, backward and optimizer over the same number of tokens, all of them real, a share of them hidden. Every contender takes its turn in every round, so that a machine that
-slows down slows all of them; the median of the rounds is printed. A turn is two steps, and the second counts. Contenders:
+slows down slows all of them; the median of the rounds is printed. Contenders:
 
 - ours: the encoder with the learned relation bias, bf16 autocast where the processor has it, fused AdamW, logits at hidden positions only;
 - hf-default: BertForMaskedLM as a user gets it: float32, AdamW, eager attention, dropout, logits everywhere;
@@ -13,9 +13,9 @@ slows down slows all of them; the median of the rounds is printed. A turn is two
 Two more figures: what packing buys (chains of 128 roots with a quarter of their seven leaf slots filled, packed, beside the fixed grid of 128 x 8 slots that GraphMERT uses: useful
 tokens a second), and how much faster than the trainer one thread makes batches, from the code in `--source` (this package when left out).
 
-Needs `transformers` (pip install transformers), which nothing else here does; of base at 1,024 tokens Hugging Face's default holds 19 GB.
+Needs `transformers` (pip install transformers), which nothing else here does; base at 1,024 tokens wants 22 GB of free memory, most of it for Hugging Face's default.
 """
-import argparse, ctypes, json, os, statistics, sys, time
+import argparse, json, os, statistics, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -110,16 +110,16 @@ def ceiling(size:str, batch:dict, precision:str):
     return step
 
 def measured(steps:dict, repeats:int)->dict:
-    "Median wall and CPU seconds of each step; everybody takes a turn in every round, and the second step of a turn counts: after a turn the free pages go to the system, and the first step takes them back. The first round does not count."
+    "Median wall and CPU seconds of each step; everybody takes a turn in every round."
+    for _ in range(3):            # the allocator settles
+        for step in steps.values(): step()
     found = {n:([],[]) for n in steps}
-    for _ in range(1+repeats):
+    for _ in range(repeats):
         for name,step in steps.items():
-            step()
             wall,cpu = time.perf_counter(),time.process_time()
             step()
             found[name][0].append(time.perf_counter()-wall); found[name][1].append(time.process_time()-cpu)
-            if sys.platform=='linux': ctypes.CDLL('libc.so.6').malloc_trim(0)      # or four contenders hold each other's memory
-    return {n:dict(wall=statistics.median(w[1:]),cpu=statistics.median(c[1:])) for n,(w,c) in found.items()}
+    return {n:dict(wall=statistics.median(w),cpu=statistics.median(c)) for n,(w,c) in found.items()}
 
 def contest(size:str, length:int, tokens:int, precision:str, repeats:int)->dict:
     "Times of all contenders at one length."
