@@ -6,10 +6,11 @@
 __all__ = ['STORED', 'DEPENDENCIES', 'GraphmerError', 'root', 'home', 'sha256_bytes', 'sha256_file', 'seed_for', 'write_atomic',
            'json_bytes', 'write_json', 'read_json', 'read_toml', 'write_table', 'read_table', 'table_hash',
            'tables_hash', 'write_arrays', 'read_arrays', 'arrays_header', 'StepLog', 'taken', 'git_state', 'cpu_name',
-           'native_bf16', 'memory_bytes', 'keep_memory', 'peak_memory_bytes', 'environment_facts', 'progress']
+           'native_bf16', 'memory_bytes', 'keep_memory', 'give_back', 'peak_memory_bytes', 'environment_facts',
+           'progress']
 
 # %% ../nbs/core.ipynb #f93e475f
-import csv, ctypes, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, tomllib, warnings
+import contextlib, csv, ctypes, gc, hashlib, io, json, math, mmap, os, platform, resource, subprocess, sys, tomllib, warnings
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
@@ -220,6 +221,11 @@ def keep_memory()->bool:
     try: set_option = ctypes.CDLL('libc.so.6').mallopt
     except (OSError,AttributeError): return False
     return all([set_option(option,value) for option,value in ((-4,0),(-1,2**31-1),(-2,64*2**20))])  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+
+def give_back():
+    "Return freed memory to the system: what is left between freed pieces keeps whole pages."
+    gc.collect()
+    with contextlib.suppress(OSError,AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
 def peak_memory_bytes()->int:
     "The most memory this process has held so far, in bytes."

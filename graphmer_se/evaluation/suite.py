@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['TASKS', 'TIMED', 'Suite', 'words', 'leaves', 'edges', 'edges_heads', 'edges_half_hidden', 'edges_transductive',
            'disambiguation', 'search', 'search_named', 'search_masked', 'tests', 'libraries', 'completion', 'latency',
-           'TimeUp', 'time_limit', 'open_suite', 'give_back', 'run_suite', 'learned_weights']
+           'TimeUp', 'time_limit', 'open_suite', 'run_suite', 'learned_weights']
 
 # %% ../../nbs/07f_suite.ipynb #921ab209
-import contextlib, ctypes, gc, sys, threading, time
+import contextlib, ctypes, sys, threading, time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from ..core import GraphmerError, read_arrays, read_json, write_json, write_table
+from ..core import GraphmerError, give_back, read_arrays, read_json, write_json, write_table
 from .completion import COMPLETION_COLUMNS, completion_task
 from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
 from .libraries import libraries_task
@@ -176,11 +176,6 @@ def open_suite(folder, config:EvaluationConfig, seed:int, precision:str='auto', 
     model = load_model(folder/'checkpoints'/'final').to('cuda' if device!='cpu' and torch.cuda.is_available() else 'cpu')
     part = lambda name: units_of(chains,split,name,repeated)
     return Suite(kg,chains,Embedder(model,load_tokenizer(folder/'tokenizer.json'),chosen_precision(precision),length,config.evaluate_rows),part('train'),part('validation'),part('test'),config,seed)
-
-def give_back():
-    "Return freed memory to the system: arrays of many megabytes come and go with every question, and glibc keeps what lies between others."
-    gc.collect()
-    with contextlib.suppress(OSError,AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
 def run_suite(s:Suite, folder)->dict:
     "Run the tasks that `folder` does not hold yet; metrics of each go to `evaluation/TASK.json`, its rows to `predictions/TASK.parquet`, what fusions learned to `fusion.json`. Returns all metrics."

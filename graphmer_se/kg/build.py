@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'ROOMS', 'CLASS_TYPES', 'BACKENDS', 'Part', 'uncollected', 'Source', 'Checkout', 'read_repository',
-           'python_part', 'java_part', 'build_repository', 'is_utf8', 'external_type', 'external_entities', 'finished',
-           'installed', 'engine', 'parallel', 'as_repositories', 'outside_of', 'refuse_empty', 'described', 'in_memory',
-           'build', 'code_key', 'Cache', 'cache_folder', 'resolve_part', 'finish_part', 'stands', 'alone', 'build_to',
-           'exchange']
+           'python_part', 'java_part', 'parsed', 'build_repository', 'is_utf8', 'external_type', 'external_entities',
+           'finished', 'installed', 'engine', 'parallel', 'as_repositories', 'outside_of', 'refuse_empty', 'described',
+           'in_memory', 'build', 'code_key', 'Cache', 'FactsCache', 'cache_folder', 'resolve_part', 'finish_part',
+           'stands', 'alone', 'build_to', 'exchange']
 
 # %% ../../nbs/02d_build.ipynb #428d8f32
 import fcntl, gc, marshal, os, shutil, sys
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from importlib import import_module, metadata
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import joblib
 from joblib.externals.loky import get_reusable_executor
 import pyarrow as pa, pyarrow.compute as pc
-from ..core import GraphmerError, progress, read_table, root, sha256_bytes, table_hash, write_atomic, write_table
+from ..core import GraphmerError, give_back, progress, read_table, root, sha256_bytes, table_hash, write_atomic, write_table
 from .edges import Places, Rows, entity_table, packaging_edges, test_edges, triple_table
 from .java_edges import java_edges
 from .java_types import World
@@ -30,7 +30,7 @@ from .store import (ENTITY_SCHEMA, FILE_SCHEMA, OUTSIDE, TABLES, TRIPLE_SCHEMA, 
     write_manifest, write_part)
 from ..ontology import Check, check_graph, joined
 from ..parsing.corpus import Repository, repositories
-from ..parsing.facts import TooSlow, parse, read_source, source_files
+from ..parsing.facts import FileFacts, TooSlow, parse, read_source, source_files
 from ..parsing.packaging import packaging
 from ..parsing import java, python_variables
 
@@ -40,7 +40,6 @@ class Part(NamedTuple):
     tables:dict
     roles:dict
     notes:list
-    facts:list     # (language, facts) of the files that were read
 
 def uncollected(function):
     "The function, run with the cyclic collector off."
@@ -101,14 +100,16 @@ def java_part(rows:Rows, folder:Path, sources:list)->tuple[dict,list]:
 PARTS = dict(python=python_part,java=java_part)
 ROOMS = dict(python=python_variables,java=java)      # where `plain` and `from_plain` of each language stand
 
+def parsed(s:Source)->FileFacts: return parse(s.data,s.language)
+
 @uncollected
-def build_repository(checkout:Checkout, known:dict|None=None)->Part:
-    "Parse and resolve one repository. `known`: facts by language and content hash, to be spared the parsing."
+def build_repository(checkout:Checkout, facts_of=parsed)->Part:
+    "Parse and resolve one repository; `facts_of(source)` may know what the parser would say. The checkout is used up: its bytes go when there are facts."
     repository,notes,files,read = checkout.repository,list(checkout.notes),[],{language:[] for language in PARTS}
     for s in checkout.sources:
-        facts,refused = (known or {}).get((s.language,sha256_bytes(s.data))),s.refused
-        if not refused and facts is None:
-            try: facts = parse(s.data,s.language)
+        refused = s.refused
+        if not refused:
+            try: facts = facts_of(s)
             except (RecursionError,MemoryError,TooSlow) as e: refused = f'the parser gave up: {str(e) or type(e).__name__}'
         row = dict(repository=repository.name,file=s.name,module='',language=s.language,sha256='',bytes=0,lines=0,errors=0,skipped=refused)
         files.append(row)
@@ -116,17 +117,20 @@ def build_repository(checkout:Checkout, known:dict|None=None)->Part:
         row |= dict(sha256=facts.sha256,bytes=facts.size,lines=facts.lines,errors=len(facts.errors))
         read[s.language].append((s.name,facts))
         if not is_utf8(s.data): notes.append(f'{repository.name}: {s.name} is not valid UTF-8; the bytes that are not were replaced')
+    checkout.sources.clear()
     rows,names = Rows(repository.name,repository.version,repository.license),{}
-    for language,sources in read.items():
-        if not sources: continue
+    for language in list(read):
+        if not (sources := read.pop(language)): continue        # what has been resolved is let go: tables want the memory
         modules,said = PARTS[language](rows,repository.folder,sources)
         names |= modules
         notes += [f'{repository.name}: {n}' for n in said]
+        del sources
+        give_back()
     test_edges(rows)
     packaging_edges(rows,checkout.packaging)
     places = Places(rows)
     files = pa.Table.from_pylist([row|dict(module=names.get(row['file'],'')) for row in files],schema=FILE_SCHEMA)
-    return Part(dict(entities=entity_table(rows,places),triples=triple_table(rows,places),files=files),dict(rows.roles),notes,[(l,f) for l,sources in read.items() for _,f in sources])
+    return Part(dict(entities=entity_table(rows,places),triples=triple_table(rows,places),files=files),dict(rows.roles),notes)
 
 def is_utf8(data:bytes)->bool:
     try: data.decode('utf-8'); return True
@@ -219,7 +223,7 @@ def refuse_empty(todo:list[Repository], skipped:list[dict], files:int):
 def described(todo:list[Repository])->list[dict]: return [dict(name=r.name,version=r.version,license=r.license,owner=r.owner,split=r.split,local=r.local) for r in todo]
 
 # %% ../../nbs/02d_build.ipynb #4d6652e8
-def in_memory(repository:Repository)->Part: return build_repository(read_repository(repository))._replace(facts=[])
+def in_memory(repository:Repository)->Part: return build_repository(read_repository(repository))
 
 def build(
     sources,               # folders, or `Repository` tuples
@@ -256,24 +260,53 @@ class Cache:
 
     def remove(self): self.path.unlink(missing_ok=True)
 
+# %% ../../nbs/02d_build.ipynb #f774b7d0
+class FactsCache:
+    "The facts of the files of a repository: those that an earlier build read are not parsed again, and those of this build go to the disk as they come, so that nobody holds them longer than needed."
+    def __init__(self, path:Path, key:str):
+        self.path,self.key,self.known,self.kept = path,key,{},set()
+        with suppress(OSError,ValueError,EOFError,TypeError), open(path,'rb') as file:        # what follows a damaged place is parsed again
+            if marshal.load(file)==key:
+                while True:
+                    language,sha,blob = marshal.load(file)
+                    self.known[language,sha] = blob
+
+    def __enter__(self):
+        self.path.parent.mkdir(parents=True,exist_ok=True)
+        self.sink = open(self.path.with_suffix('.tmp'),'wb')
+        marshal.dump(self.key,self.sink)
+        return self
+
+    def __exit__(self, *failed):
+        self.sink.close()
+        if failed[0] is None: os.replace(self.sink.name,self.path)
+
+    def __call__(self, s:Source)->FileFacts:
+        "The facts of a file."
+        room,which = ROOMS[s.language],(s.language,sha256_bytes(s.data))
+        blob = self.known.get(which)
+        facts = room.from_plain(marshal.loads(blob)) if blob is not None else parse(s.data,s.language)
+        if which not in self.kept: marshal.dump((*which,marshal.dumps(room.plain(facts)) if blob is None else blob),self.sink)
+        self.kept.add(which)
+        return facts
+
+# %% ../../nbs/02d_build.ipynb #6b451275
 def cache_folder(folder:Path, repository:Repository)->Path: return Path(folder)/'.cache'/part_name(repository.name)
 
 @uncollected
 def resolve_part(repository:Repository, folder:Path, key:str)->tuple[str,dict,list]:
     "First pass over one repository. Its tables before outside symbols are known stay in the cache, under the key of the checkout; that key, roles, notes."
     here = cache_folder(folder,repository)
-    cache,checkout = Cache(here/'facts.marshal',key),read_repository(repository)
+    cache,checkout = Cache(here/'resolved.marshal',key),read_repository(repository)
     inputs = checkout.key()
     if cache.state.get('inputs')!=inputs or not (here/f'{inputs}.arrow').exists():
-        known = {(language,sha):ROOMS[language].from_plain(v) for (language,sha),v in cache.state.get('facts',{}).items()}
-        found = build_repository(checkout,known)
-        shutil.rmtree(here,ignore_errors=True)
-        here.mkdir(parents=True)
+        with FactsCache(here/'facts.marshal',key) as facts: found = build_repository(checkout,facts)
+        for old in here.glob('*.arrow'): old.unlink()
         with pa.OSFile(str(here/'tables.tmp'),'wb') as sink:
             for table in found.tables.values():
                 with pa.ipc.new_stream(sink,table.schema) as writer: writer.write_table(table)
         os.replace(here/'tables.tmp',here/f'{inputs}.arrow')
-        cache.write(inputs=inputs,roles={n:sorted(r) for n,r in found.roles.items()},notes=found.notes,facts={(language,f.sha256):ROOMS[language].plain(f) for language,f in found.facts})
+        cache.write(inputs=inputs,roles={n:sorted(r) for n,r in found.roles.items()},notes=found.notes)
     return inputs,{n:set(r) for n,r in cache.state['roles'].items()},cache.state['notes']
 
 # %% ../../nbs/02d_build.ipynb #4b427d27

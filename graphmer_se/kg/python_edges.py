@@ -25,7 +25,7 @@ class Edges:
         self.first = len(rows.files)                        # our files may not be the first
         for name,f in zip(modules.files,self.facts): rows.file(name,'python',f.line_starts)
         self.module_ids,self.file_ids,self.ids,self.variables,self.types,self.speakers = {},{},{},{},{},{}
-        self.loaded = [{u[2]:base for base,uses in f.uses.items() for u in uses if u[0]==LOAD} for f in self.facts]   # attribute -> what it was read from
+        self.loads = (-1,{})                                # of the file that is read now: attribute -> what it was read from
         self.imports = [{v:what for v,origin,*what in f.seeds if origin==IMPORTED} for f in self.facts]
         self.raised = {self.flow.a[o] for m,f in enumerate(self.facts) for n in f.mentions if n.kind in ('raise','catch') for o in exceptions(self,m,n) if self.flow.kind[o]==CLASS}
 
@@ -44,6 +44,10 @@ class Edges:
         "Whether code of one file can have to do with code of another."
         a,b = top(self.modules.names[m]),top(self.modules.names[other])
         return a==b or b in self.acquainted.get(a,())
+
+    def loaded(self, m:int)->dict:
+        if self.loads[0]!=m: self.loads = (m,{u[2]:base for base,uses in self.facts[m].uses.items() for u in uses if u[0]==LOAD})
+        return self.loads[1]
 
     def held(self, m:int, v:int)->list:
         "What a variable of a file may hold."
@@ -160,7 +164,7 @@ def rule_of(e:Edges, m:int, site)->str:
     if site.text=='@': return 'decorator'
     if site.text=='raise': return 'raise'
     if '.' not in site.text: return 'value' if '?' in site.text or '(' in site.text else binding(e,m,site.scope,site.text) or ('builtin' if not e.facts[m].stars else 'builtin-or-star')
-    base = e.loaded[m].get(site.callee)
+    base = e.loaded(m).get(site.callee)
     if base is None: return 'value'
     d = e.facts[m].scopes[site.scope].definition
     if d>=0 and (mine := e.facts[m].definitions[d]).owner>=0 and mine.parameters and mine.parameters[0].variable==base: return 'self'
@@ -173,7 +177,7 @@ def reason_unresolved(e:Edges, m:int, scope:int, variable:int, text:str)->str:
         if '?' in text or '(' in text or '[' in text: return 'dynamic'
         how = binding(e,m,scope,text)
         return 'parameter' if how=='parameter' else 'unknown-value' if how else 'star-import' if e.facts[m].stars else 'unknown-name'
-    base = e.loaded[m].get(variable)
+    base = e.loaded(m).get(variable)
     kinds = {e.flow.kind[o] for o in e.held(m,base)} if base else set()
     return 'external-result' if RESULT in kinds else 'unknown-attribute' if kinds else 'unknown-receiver'
 
@@ -189,7 +193,7 @@ def with_code(f:Flow, objects:list)->list:
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
     f,s,targets = e.flow,e.facts[m].sites[index],e.flow.targets.get((m,index))
-    if targets: targets = {o:how for o,how in targets.items() if f.kind[o]==EXTERNAL or e.knows(m,f.a[o][0])}
+    if targets: targets = {o:how for o,how in targets if f.kind[o]==EXTERNAL or e.knows(m,f.a[o][0])}
     head,written = speaker(e,m,s.scope),not s.text.startswith('__') and s.text not in ('@','raise')
     by_hand = [o for o,how in targets.items() if how in ('','decorated')] if targets else []
     if written and not by_hand: unresolved(e,head,'calls',m,s.scope,s.callee,s.start,s.end,s.text)
@@ -361,5 +365,5 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
             property_edges(e,m,scope,base,name,start,write)
             attribute_edges(e,m,scope,base,name,start,write)
     override_edges(e,methods)
-    e.flow.watchers.clear()      # they hold the flow, and a build collects no circles
+    e.flow.rest()
     return rows

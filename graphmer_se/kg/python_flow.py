@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'BEGUN', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST',
-           'MOST_SELVES', 'MOST_GIVEN', 'MOST_LISTED', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'Objects', 'Room',
-           'Worklist', 'Flow', 'run']
+           'MOST_SELVES', 'MOST_GIVEN', 'MOST_LISTED', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'MANY', 'Objects',
+           'Room', 'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
 from collections import defaultdict, deque
@@ -20,6 +20,7 @@ LOCAL = (1<<SHIFT)-1
 MOST,MOST_SELVES,MOST_GIVEN,MOST_LISTED = 6,8,12,60     # most that a variable holds; the first parameter of a method; of functions and classes a parameter, and what is read out of a table
 CODE = frozenset((FUNCTION,CLASS,BOUND,PARTIAL))
 ALL,INTERNAL,RECEIVED,OWN = range(4)
+MANY = 8                  # links of a variable from which on a set is kept beside their list
 
 class Objects:
     "The objects of one repository and the variables that belong to no file."
@@ -91,7 +92,7 @@ class Worklist(Room):
         super().__init__(modules)
         self.bound_to = bound_to
         self.held,self.waiting,self.queue = {},{},deque()              # variable -> what it holds; what is new in it
-        self.linked,self.watchers = set(),{}                           # edges and uses that were found while solving
+        self.linked,self.watchers = {},{}                              # of variables with many links those, for looking up; uses that were found while solving
 
     def add(self, v:int, objects:tuple):
         "Put distinct objects into a variable, up to its cap. Variables that hold the same share one tuple."
@@ -114,11 +115,16 @@ class Worklist(Room):
 
     def link(self, source:int, target:int, how:int=ALL, receiver:int|None=None):
         "Whatever `source` holds flows to `target`: all of it, nothing external, bound to `receiver`, or of decorated classes none but `receiver`."
-        key = (source,target,how,receiver)
-        if key in self.linked: return
-        self.linked.add(key)
+        link,there = (target,how,receiver),self.links.get(source)
+        if there is None: self.links[source] = [link]
+        elif len(there)<MANY:
+            if link in there: return
+            there.append(link)
+        else:
+            known = self.linked.get(source) or self.linked.setdefault(source,set(there))
+            if link in known: return
+            known.add(link); there.append(link)
         if source in self.listed: self.widen(target)
-        self.links.setdefault(source,[]).append((target,how,receiver))
         held = self.held.get(source)
         if held: self.through(held,target,how,receiver)
 
@@ -128,11 +134,11 @@ class Worklist(Room):
         elif how==RECEIVED: objects = tuple(dict.fromkeys([x for o in objects for x in self.bound_to(self,o,receiver,target)]))
         if objects: self.add(target,objects)
 
-    def watch(self, v:int, happens):
-        "Call `happens(objects)` with whatever `v` holds, now and later."
-        self.watchers.setdefault(v,[]).append(happens)
+    def watch(self, v:int, happens, *given):
+        "Call `happens(*given, objects)` with whatever `v` holds, now and later."
+        self.watchers.setdefault(v,[]).append((happens,*given))        # a tuple is a third of a closure
         held = self.held.get(v)
-        if held: happens(held)
+        if held: happens(*given,held)
 
 # %% ../../nbs/02a_python_flow.ipynb #77133441
 class Flow(Worklist):
@@ -142,10 +148,11 @@ class Flow(Worklist):
         self.apply_use,self.outside = apply_use,outside
         self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
         self.partials = {}
+        self.given = [[None]*len(f.sites) for f in self.facts]         # of each site what it hands over, once it calls something
         self.done = set()                                              # what need not happen twice
         self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
-        self.targets,self.getters = defaultdict(dict),defaultdict(dict)   # (file, site) -> what is called there, and how; lookup -> properties read
+        self.targets,self.getters = {},defaultdict(dict)               # (file, site) -> what is called there, as (object, how) pairs; lookup -> properties read
         self.ready,self.deferred,self.derived = False,[],None          # are the classes known? which are below each
         self.metaclasses,self.writers,self.hooked = {},None,defaultdict(dict)   # class -> what makes it; (class, name) -> setter; (object, name) -> what runs when it is written
         self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
@@ -159,9 +166,18 @@ class Flow(Worklist):
         self.done.add(what)
         return False
 
+    def rest(self):
+        "Forget what only moving needs, most of the memory: watchers hold the flow, and a build collects no circles."
+        for of in (self.links,self.linked,self.watchers,self.waiting,self.callers,self.done,self.given,self.headers,self.fields): of.clear()
+
     def target(self, site:tuple, o:int, how:str):
         "Note what a site calls; being called through a decorator counts only where nothing better is known."
-        if self.targets[site].get(o,'decorated')=='decorated': self.targets[site][o] = how
+        found = self.targets.get(site,())
+        for i,(x,known) in enumerate(found):
+            if x!=o: continue
+            if known=='decorated'!=how: self.targets[site] = (*found[:i],(o,how),*found[i+1:])
+            return
+        self.targets[site] = (*found,(o,how))
 
 # %% ../../nbs/02a_python_flow.ipynb #1024f570
 def run(flow:Flow):
@@ -176,4 +192,4 @@ def run(flow:Flow):
             for target in f.copies.get(local,()): flow.add(base|target,objects)
             for use in f.uses.get(local,()): flow.apply_use(flow,m,use,objects)
         for target,how,receiver in flow.links.get(v,()): flow.through(objects,target,how,receiver)
-        for happens in flow.watchers.get(v,()): happens(objects)
+        for happens in flow.watchers.get(v,()): happens[0](*happens[1:],objects)

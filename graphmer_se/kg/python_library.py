@@ -88,7 +88,7 @@ def outside(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, re
     plain = name.removeprefix('builtins.')
     first = positional[0] if positional else 0
     if plain in SPECIAL and site: SPECIAL[plain](f,site,plain,positional,keywords,result)
-    elif plain in PROTOCOLS and first: f.watch(first,lambda objects: [special(f,site,x,PROTOCOLS[plain],(),result) for x in objects])
+    elif plain in PROTOCOLS and first: f.watch(first,lambda objects: [special(f,(site,(),(),0,result),x,PROTOCOLS[plain]) for x in objects])
     elif plain in HANDED_ON:
         if len(positional)>HANDED_ON[plain] and positional[HANDED_ON[plain]]: f.link(positional[HANDED_ON[plain]],result)
     elif plain in BUILTIN_TYPES or plain in BUILTIN_EXCEPTIONS: f.add(result,(f.object(OF,name),))
@@ -114,7 +114,7 @@ def _same(f, site, plain, positional, keywords, result):
 
 def _next(f, site, plain, positional, keywords, result):
     if positional and positional[0]:
-        f.watch(positional[0],lambda objects: [special(f,site,o,f'__{plain}__',(),result) if f.kind[o]==INSTANCE else each(f,site,o,result) for o in objects])
+        f.watch(positional[0],lambda objects: [special(f,(site,(),(),0,result),o,f'__{plain}__') if f.kind[o]==INSTANCE else each(f,site,o,result) for o in objects])
 
 def _extreme(f, site, plain, positional, keywords, result):
     given = (elements(f,positional[0],site),) if len(positional)==1 and positional[0] else tuple(v for v in positional if v)
@@ -189,7 +189,7 @@ def _substituted(f, site, plain, positional, keywords, result):
 
 def _printed(f, site, plain, positional, keywords, result):
     for v in positional:
-        if v: f.watch(v,lambda objects: [special(f,site,o,'__str__',(),f.fresh()) for o in objects])
+        if v: f.watch(v,lambda objects: [special(f,(site,(),(),0,f.fresh()),o,'__str__') for o in objects])
 
 def _consumed(f, site, plain, positional, keywords, result):
     "`any(x)`, `sum(x)`: iterated, and nothing comes back that could be followed."

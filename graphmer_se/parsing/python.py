@@ -481,6 +481,7 @@ def parse_python(data:bytes, clock:Clock|None=None)->PythonFacts:
     w.facts.doc,_ = docstring(tree,w.text)
     close_frames(w)
     variables(w)
+    w.facts.copies,w.facts.uses = ({v:tuple(x) for v,x in of.items()} for of in (w.copies,w.uses))         # in half the memory of lists
     return w.facts
 
 def variables(w:Walk):
