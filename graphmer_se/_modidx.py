@@ -2228,6 +2228,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/parsing/python.py'),
                                             'graphmer_se.parsing.python.in_scope': ( 'python.html#in_scope',
                                                                                      'graphmer_se/parsing/python.py'),
+                                            'graphmer_se.parsing.python.is_declared': ( 'python.html#is_declared',
+                                                                                        'graphmer_se/parsing/python.py'),
                                             'graphmer_se.parsing.python.mixed_bases': ( 'python.html#mixed_bases',
                                                                                         'graphmer_se/parsing/python.py'),
                                             'graphmer_se.parsing.python.narrow': ('python.html#narrow', 'graphmer_se/parsing/python.py'),

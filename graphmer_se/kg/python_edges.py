@@ -11,7 +11,7 @@ __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_typ
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
-from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, ALIAS, EXTERNAL, OF, RESULT, SHIFT, Flow
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMED, NAMESPACE, PARENT, CONTAINER, ALIAS, EXTERNAL, OF, RESULT, SHIFT, Flow
 from .python_values import bases, resolution_order
 from .python_names import BUILTIN_EXCEPTIONS, Modules, import_module, submodule
 from .python_resolution import is_test_class, solve
@@ -281,7 +281,8 @@ def decorator_edges(e:Edges, m:int, i:int):
     "The decorators of a definition, as Annotation entities."
     f,rows,d,head = e.flow,e.rows,e.facts[m].definitions[i],e.ids[m,i]
     for (variable,start,end),text in zip(d.marks,d.decorators):
-        found = list(dict.fromkeys(f.a[o] if f.kind[o]==BOUND else o for o in e.held(m,variable) if f.kind[o] in (FUNCTION,CLASS,EXTERNAL,BOUND)))
+        held = e.held(m,variable)
+        found = [o for o in held if f.kind[o]==NAMED] or list(dict.fromkeys(f.a[o] if f.kind[o]==BOUND else o for o in held if f.kind[o] in (FUNCTION,CLASS,EXTERNAL,BOUND)))    # a decorated decorator is called as it is written
         if not found: unresolved(e,head,'annotated_with',m,d.scope,variable,start,end,text)
         for o in found:
             status,confidence = status_of(e,found)
@@ -351,7 +352,7 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
     e = Edges(rows, modules)
     for m in range(len(e.facts)): define_file(e,m)
     root = package_tree(e)
-    methods = {(m,d.owner,d.name):i for m,f in enumerate(e.facts) for i,d in enumerate(f.definitions) if d.kind=='function' and d.owner>=0 and not {'accessor','lambda'}&set(d.flags)}
+    methods = {(m,d.owner,d.name):i for m,f in enumerate(e.facts) for i,d in enumerate(f.definitions) if d.kind=='function' and d.owner>=0 and not {'accessor','declared','lambda'}&set(d.flags)}
     for m,facts in enumerate(e.facts):
         for index in range(len(facts.sites)): call_edges(e,m,index)
         for _,level,module,name,start,end in facts.imports: import_edges(e,m,level,module,name,start,end,root)

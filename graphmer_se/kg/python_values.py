@@ -198,11 +198,12 @@ def written_through(f:Flow, o:int, name:str, value:int):
 
 # %% ../../nbs/02a_python_values.ipynb #ab7dfbb0
 def bases(f:Flow, c:tuple)->list[int]:
-    "The bases of a class in order, as class and external objects."
+    "The bases of a class in order, as class and external objects. A decorated class is a base as it is written: what its decorators make of it is not known yet."
     found = []
     for v,*_ in f.facts[c[0]].definitions[c[1]].bases:
         held = f.held.get(c[0]<<SHIFT|v,()) if v else ()
-        found += [o for o in held if f.kind[o] in (CLASS,EXTERNAL) and f.a[o]!=c][:1]
+        known = [f.object(CLASS,f.a[o]) if f.kind[o]==NAMED and f.definition(o).kind=='class' else o for o in held]
+        found += [o for o in known if f.kind[o] in (CLASS,EXTERNAL) and f.a[o]!=c][:1]
     return found
 
 def resolution_order(f:Flow, c:tuple)->tuple:

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ASSIGNMENT', 'AS_PATTERN', 'BLOCK', 'ELIF', 'ELSE', 'EXCEPT', 'FINALLY', 'TUPLE', 'TRANSPARENT', 'exports',
            'returned', 'block', 'branch', 'tested', 'narrow', 'caught', 'pattern', 'dotted_read', 'note_import',
-           'define', 'decorator', 'new_definition', 'flags', 'class_scope', 'mixed_bases', 'in_scope', 'function_scope',
-           'parameters', 'parse_python', 'variables']
+           'define', 'decorator', 'is_declared', 'new_definition', 'flags', 'class_scope', 'mixed_bases', 'in_scope',
+           'function_scope', 'parameters', 'parse_python', 'variables']
 
 # %% ../../nbs/00a_python.ipynb #c9b39cfc
 from tree_sitter import Node
@@ -161,10 +161,12 @@ def _assert(w, node):
 def _if(w, node):
     condition = node.child_by_field_id(F_CONDITION)
     expression(w,condition)
-    outside,exits,otherwise = w.frame.now,[],False
+    outside,exits,otherwise,before = w.frame.now,[],False,w.frame.checking
     w.frame.now = dict(outside)
     narrow(w,tested(w,condition,True))
+    frame,w.frame.checking = w.frame,w.frame.checking or w.text(condition).rsplit('.',1)[-1]=='TYPE_CHECKING'
     branch(w,node.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
+    frame.checking = before
     entry = w.frame.now = dict(outside)
     narrow(w,tested(w,condition,False))
     for child in node.named_children:
@@ -358,8 +360,7 @@ def define(w:Walk, node:Node, decorators:list[Node], whole:Node):
     for text,_,applied,start,end in reversed(marks):
         if applied and text.rsplit('.',1)[-1] not in TRANSPARENT and not text.startswith(('pytest.','typing.')): v = call(w,applied,CALL,start,end,'@',(v,))
     if v!=own: w.seeds.append((v,DECORATED,index))
-    last = [(m[0],m[0].rsplit('.',1)[-1]) for m in marks]
-    if not any(t=='overload' or t in ('setter','getter','deleter') and '.' in full for full,t in last): bind(w,w.text(name),v,'definition',False,True)
+    if not {'declared','overload','accessor'}&set(w.facts.definitions[index].flags): bind(w,w.text(name),v,'definition',False,True)
 
 def decorator(w:Walk, node:Node)->tuple|None:
     "(as written, variable of what it names, variable of what is applied, start, end)"
@@ -371,11 +372,15 @@ def decorator(w:Walk, node:Node)->tuple|None:
     callee = w.sites[-1].callee if w.sites and w.sites[-1].result==v else 0        # `super()` leaves no site
     return written(w,inner.child_by_field_id(F_FUNCTION)),callee,v,named.start_byte,named.end_byte
 
+def is_declared(w:Walk, kind:str, marks:list)->bool:
+    "Whether a function only tells a type checker something: an overload, or what stands under `TYPE_CHECKING`."
+    return kind=='function' and (w.frame.checking or any(m[0].rsplit('.',1)[-1]=='overload' for m in marks))
+
 def new_definition(w:Walk, kind:str, text:str, node:Node, whole:Node, marks:list, name:Node|None)->tuple[int,PythonDefinition]:
     scope,body = w.frame.scope,node.child_by_field_id(F_BODY)
     parent,start = w.facts.scopes[scope],body.start_byte if body is not None else node.end_byte
     place = (name.start_byte,name.end_byte) if name is not None else (node.start_byte,node.start_byte+len('lambda'))
-    d = PythonDefinition(kind,text,qualname(w,scope,text),(whole.start_byte,whole.end_byte),place,scope=scope)
+    d = PythonDefinition(kind,text,qualname(w,scope,text+'#declared'*is_declared(w,kind,marks)),(whole.start_byte,whole.end_byte),place,scope=scope)
     d.decorators,d.marks = tuple(m[0] for m in marks),tuple((m[1],*m[3:]) for m in marks)
     d.owner = parent.definition if parent.kind=='class' else -1
     d.variable,d.flags = w.new(),flags(w,node,d)
@@ -393,7 +398,7 @@ def flags(w:Walk, node:Node, d:PythonDefinition)->tuple:
     "What a resolver has to know about a definition besides its name."
     last = [(t,t.rsplit('.',1)[-1]) for t in d.decorators]
     tests = dict(abstract=any(t.startswith('abstract') for _,t in last), accessor=any(t in ('setter','deleter','getter') and '.' in full for full,t in last),
-                 conditional=w.depth>0, overload=any(t=='overload' for _,t in last), stub=is_stub(node,w.text), **{'async':node.children[0].type=='async','lambda':node.type=='lambda'})
+                 conditional=w.depth>0, declared=is_declared(w,d.kind,[]), overload=any(t=='overload' for _,t in last), stub=is_stub(node,w.text), **{'async':node.children[0].type=='async','lambda':node.type=='lambda'})
     return tuple(sorted(k for k,v in tests.items() if v))
 
 # %% ../../nbs/00a_python.ipynb #5bd3f01d

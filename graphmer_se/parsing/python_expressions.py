@@ -42,7 +42,7 @@ def _attribute(w, node):
     base,name = expression(w,node.child_by_field_id(F_OBJECT)),node.child_by_field_id(F_ATTRIBUTE)
     if not base or name is None: return 0
     text = w.text(name)
-    if not w.quoted: w.facts.attributes.append((w.frame.scope,base,text,name.start_byte,False))
+    if not w.annotating: w.facts.attributes.append((w.frame.scope,base,text,name.start_byte,False))
     return loaded(w,base,text)
 
 def loaded(w:Walk, base:int, name:str)->int:
@@ -409,7 +409,9 @@ def fresh_items(w:Walk, node:Node)->list|None:
 # %% ../../nbs/00a_python_expressions.ipynb #baec65d3
 def annotation(w:Walk, node:Node, kind:str, scope:int, target:int, star:str=''):
     "Note that `target` holds what an annotation names; `scope` is whose annotation it is."
-    tree = type_tree(w,node)
+    before,w.annotating = w.annotating,True
+    try: tree = type_tree(w,node)
+    finally: w.annotating = before
     if tree is None: return
     named = mention(node)
     w.facts.hints.append(Hint(kind,scope,w.frame.scope,target,tree,named.start_byte,named.end_byte,star))
@@ -435,7 +437,7 @@ def quoted(w:Walk, node:Node)->tuple|None:
     source = w.text(node.named_children[1]).strip().encode()
     tree = Parser(PYTHON).parse(source).root_node
     if tree.has_error or tree.named_child_count!=1 or not tree.named_children[0].named_children: return None
-    kept = w.data,w.source,w.quoted
-    w.data,w.source,w.quoted = source,None,True
+    kept = w.data,w.source,w.annotating
+    w.data,w.source,w.annotating = source,None,True
     try: return type_tree(w,tree.named_children[0].named_children[0])
-    finally: w.data,w.source,w.quoted = kept
+    finally: w.data,w.source,w.annotating = kept

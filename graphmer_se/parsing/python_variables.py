@@ -75,7 +75,7 @@ class Scope(NamedTuple):
 
 @dataclass(slots=True)
 class PythonDefinition(Definition):
-    "A definition and its variables. `flags`: abstract, accessor, async, conditional, lambda, overload, stub."
+    "A definition and its variables. `flags`: abstract, accessor, async, conditional, declared (under `TYPE_CHECKING`: never run), lambda, overload, stub."
     scope:int = 0       # the scope that holds it
     inner:int = -1      # the scope it opens, -1 for a variable
     marks:tuple = ()    # decorators: (variable, start, end)
@@ -134,9 +134,9 @@ def from_plain(values:tuple)->PythonFacts:
 # %% ../../nbs/00a_python_variables.ipynb #143c7a18
 class Frame:
     "One scope while it is read. `now`: the variable behind each name at this line; `versions`: all that ever stood behind it."
-    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner','parameters','passes','handed','answered')
+    __slots__ = ('scope','kind','now','versions','frees','outer','exits','result','yields','first','first_name','owner','parameters','passes','handed','answered','checking')
     def __init__(self, scope:int, kind:str):
-        self.scope,self.kind,self.answered = scope,kind,False
+        self.scope,self.kind,self.answered,self.checking = scope,kind,False,False       # checking: under `if TYPE_CHECKING`
         self.now,self.versions,self.frees,self.outer,self.exits = {},{},{},{},None
         self.result = self.yields = self.first = 0
         self.first_name,self.owner,self.parameters,self.passes,self.handed = '',-1,{},set(),set()   # parameters: variable -> position
@@ -146,7 +146,7 @@ class Walk(Reading):
     def __init__(self, data:bytes, facts:PythonFacts, clock:Clock|None=None):
         super().__init__(data,facts,clock)
         self.new = count(1).__next__
-        self.frame,self.frames,self.depth,self.dead,self.quoted = None,[],0,False,False
+        self.frame,self.frames,self.depth,self.dead,self.annotating = None,[],0,False,False
         self.copies,self.uses,self.seeds,self.sites = facts.copies,facts.uses,facts.seeds,facts.sites
         self.constants,self.constant_variables,self.attributes,self.displays = {},{},{},{}
         self.qualnames,self.scope_names = {},[]
@@ -186,7 +186,7 @@ def enclosing(w:Walk)->list[Frame]:
     return found
 
 def qualname(w:Walk, scope:int, name:str)->str:
-    "A dotted name that is unique in the file: the second `f` is `f#2`."
+    "A dotted name that is unique in the file: the second `f` is `f#2`. What only tells a type checker about `f` is `f#declared`, so that the code keeps the name."
     dotted = f'{w.scope_names[scope]}.{name}' if w.scope_names[scope] else name
     n = w.qualnames[dotted] = w.qualnames.get(dotted,0)+1
     return dotted if n==1 else f'{dotted}#{n}'
@@ -213,7 +213,7 @@ def read(w:Walk, name:str, start:int)->int:
         return v
     free = w.frame.frees.get(name)
     if free is None: free = w.frame.frees[name] = [w.new()]
-    if not w.quoted: free.append(start)      # offsets inside a quoted annotation are none of the file
+    if not w.annotating: free.append(start)  # an annotation says what is held and reads nothing; offsets inside a quoted one are none of the file
     return free[0]
 
 def merge(w:Walk, entry:dict, exits:list[dict]):
