@@ -28,6 +28,7 @@ class Objects:
         self.modules,self.facts = modules,modules.facts
         self.kind,self.a,self.b,self.ids,self.fields = [],[],[],{},{}
         self.last = self.newest = len(self.facts)<<SHIFT
+        self.nowhere = self.fresh()                                    # for results that nobody reads
 
     def object(self, kind:int, a, b=None)->int:
         "The object of that kind; one for each (kind, a, b)."
@@ -115,18 +116,23 @@ class Worklist(Room):
 
     def link(self, source:int, target:int, how:int=ALL, receiver:int|None=None):
         "Whatever `source` holds flows to `target`: all of it, nothing external, bound to `receiver`, or of decorated classes none but `receiver`."
-        link,there = (target,how,receiver),self.links.get(source)
-        if there is None: self.links[source] = [link]
+        self.tie(source,(target,how,receiver))
+
+    def tie(self, source:int, link:tuple):
+        "The same with a link that others share: many arguments flow to one parameter."
+        there = self.links.get(source)
+        if there is None: self.links[source] = (link,)
         elif len(there)<MANY:
             if link in there: return
-            there.append(link)
+            self.links[source] = (*there,link)
         else:
-            known = self.linked.get(source) or self.linked.setdefault(source,set(there))
+            known = self.linked.get(source)
+            if known is None: known,there = self.linked[source],self.links[source] = set(there),list(there)
             if link in known: return
             known.add(link); there.append(link)
-        if source in self.listed: self.widen(target)
+        if source in self.listed: self.widen(link[0])
         held = self.held.get(source)
-        if held: self.through(held,target,how,receiver)
+        if held: self.through(held,*link)
 
     def through(self, objects:tuple, target:int, how:int, receiver:int|None):
         if how==INTERNAL: objects = tuple([o for o in objects if self.kind[o]<EXTERNAL])
@@ -153,7 +159,9 @@ class Flow(Worklist):
         self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls
         self.handed = {m<<SHIFT|v:(m,d) for m,f in enumerate(self.facts) for d,x in enumerate(f.definitions) for v in x.handed}
         self.targets,self.getters = {},defaultdict(dict)               # (file, site) -> what is called there, as (object, how) pairs; lookup -> properties read
+        self.shared = {}                                               # pairs that many sites have
         self.ready,self.deferred,self.derived = False,[],None          # are the classes known? which are below each
+        self.constructors = {}                                         # class -> the variables of its `__init__` and `__new__`
         self.metaclasses,self.writers,self.hooked = {},None,defaultdict(dict)   # class -> what makes it; (class, name) -> setter; (object, name) -> what runs when it is written
         self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
         self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
@@ -175,9 +183,9 @@ class Flow(Worklist):
         found = self.targets.get(site,())
         for i,(x,known) in enumerate(found):
             if x!=o: continue
-            if known=='decorated'!=how: self.targets[site] = (*found[:i],(o,how),*found[i+1:])
+            if known=='decorated'!=how: self.targets[site] = (*found[:i],self.shared.setdefault((o,how),(o,how)),*found[i+1:])
             return
-        self.targets[site] = (*found,(o,how))
+        self.targets[site] = (*found,self.shared.setdefault((o,how),(o,how)))
 
 # %% ../../nbs/02a_python_flow.ipynb #1024f570
 def run(flow:Flow):

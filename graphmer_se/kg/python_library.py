@@ -25,7 +25,7 @@ def elements(f:Flow, v:int, site:tuple|None=None)->int:
 
 def callback(f:Flow, site, v:int, positional, result:int|None=None):
     "A function that a built-in calls for us."
-    if v: f.watch(v,lambda objects: [apply(f,site,o,positional,(),0,result or f.fresh(),'callback') for o in objects if f.kind[o] in (FUNCTION,BOUND,CLASS,PARTIAL)])
+    if v: f.watch(v,lambda objects: [apply(f,site,o,positional,(),0,result or f.nowhere,'callback') for o in objects if f.kind[o] in (FUNCTION,BOUND,CLASS,PARTIAL)])
 
 def view(f:Flow, key:tuple, source:int, result:int, kind:str='list'):
     "A new container whose elements are what `source` holds."
@@ -101,7 +101,7 @@ def _same(f, site, plain, positional, keywords, result):
     def handed(objects):
         for o in objects:
             if f.kind[o]==GENERATOR:
-                if plain!='iter': each(f,site,o,f.fresh())        # lazy ones leave the running to whoever iterates over them
+                if plain!='iter': each(f,site,o,f.nowhere)        # lazy ones leave the running to whoever iterates over them
                 f.add(result,(o,))
             elif f.kind[o]==CONTAINER and f.b[o]!='dict': f.add(result,(o,))
             elif f.kind[o]==INSTANCE:
@@ -189,7 +189,7 @@ def _substituted(f, site, plain, positional, keywords, result):
 
 def _printed(f, site, plain, positional, keywords, result):
     for v in positional:
-        if v: f.watch(v,lambda objects: [special(f,(site,(),(),0,f.fresh()),o,'__str__') for o in objects])
+        if v: f.watch(v,lambda objects: [special(f,(site,(),(),0,f.nowhere),o,'__str__') for o in objects])
 
 def _consumed(f, site, plain, positional, keywords, result):
     "`any(x)`, `sum(x)`: iterated, and nothing comes back that could be followed."

@@ -248,10 +248,10 @@ def make_classes(f:Flow):
         for i,d in enumerate(facts.definitions):
             if d.made<0: continue
             site,o,maker = (m,d.made),f.object(CLASS,(m,i)),metaclass(f,(m,i))
-            found_call(f,lookup(f,o,'__init_subclass__',(m,i)),(site,(),(),0,f.fresh()),'constructor')
+            found_call(f,lookup(f,o,'__init_subclass__',(m,i)),(site,(),(),0,f.nowhere),'constructor')
             if maker is None or maker==o: continue
-            found_call(f,lookup(f,maker,'__new__'),(site,(),(),0,f.fresh()),'constructor')
-            f.watch(lookup(f,maker,'__init__'),lambda objects,site=site,o=o: [apply(f,site,f.object(BOUND,x,o),(),(),0,f.fresh(),'constructor') for x in objects if f.kind[x]==FUNCTION])
+            found_call(f,lookup(f,maker,'__new__'),(site,(),(),0,f.nowhere),'constructor')
+            f.watch(lookup(f,maker,'__init__'),lambda objects,site=site,o=o: [apply(f,site,f.object(BOUND,x,o),(),(),0,f.nowhere,'constructor') for x in objects if f.kind[x]==FUNCTION])
 
 # %% ../../nbs/02a_python_resolution.ipynb #2dbf6fbe
 def settle_tests(f:Flow, tests:list[tuple])->bool:

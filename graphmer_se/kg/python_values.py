@@ -7,8 +7,9 @@ __all__ = ['IN_PLACE', 'NO_NAMES', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', '
            'early_use', 'load', 'lookup', 'style', 'bound_to', 'body_names', 'has_method', 'module_load', 'store',
            'assigned', 'answered', 'metaclass', 'of_metaclass', 'written_through', 'bases', 'resolution_order', 'fill',
            'place', 'get_item', 'sliced', 'by_key', 'set_item', 'each', 'is_enumeration', 'enter', 'special',
-           'found_call', 'called', 'handed_over', 'call_site', 'apply', 'derived', 'below', 'pass_arguments',
-           'passed_through', 'header', 'gathered', 'spread', 'spread_names', 'is_data_class', 'data_class']
+           'found_call', 'called', 'handed_over', 'call_site', 'constructors', 'apply', 'derived', 'below',
+           'pass_arguments', 'passed_through', 'header', 'gathered', 'spread', 'spread_names', 'is_data_class',
+           'data_class']
 
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL, KEY,
@@ -194,7 +195,7 @@ def written_through(f:Flow, o:int, name:str, value:int):
         if found is None: continue
         function = f.object(FUNCTION,found)
         f.hooked[o,name][function] = None
-        apply(f,None,f.object(BOUND,function,o),given,(),0,f.fresh())
+        apply(f,None,f.object(BOUND,function,o),given,(),0,f.nowhere)
 
 # %% ../../nbs/02a_python_values.ipynb #ab7dfbb0
 def bases(f:Flow, c:tuple)->list[int]:
@@ -273,7 +274,7 @@ def set_item(f:Flow, m:int, o:int, key, variable:int, value:int, site:int):
     if kind==CONTAINER and value:
         if key is not None or not variable: fill(f,o,key,base|value)
         else: by_key(f,base|variable,lambda k: fill(f,o,k,base|value),lambda: fill(f,o,None,base|value))
-    elif kind==INSTANCE: special(f,((m,site),(base|variable if variable else 0,base|value if value else 0),(),0,f.fresh()),o,'__setitem__')
+    elif kind==INSTANCE: special(f,((m,site),(base|variable if variable else 0,base|value if value else 0),(),0,f.nowhere),o,'__setitem__')
 
 # %% ../../nbs/02a_python_values.ipynb #a8cabc1e
 def each(f:Flow, site:tuple|None, o:int, target:int):
@@ -302,7 +303,7 @@ def enter(f:Flow, site:tuple, o:int, name:str, target:int):
     if kind==GENERATOR: f.link(f.field(o,'all'),target)
     elif kind==INSTANCE:
         special(f,(site,(),(),0,target),o,name)
-        special(f,(site,(),(),0,f.fresh()),o,name.replace('enter','exit'))
+        special(f,(site,(),(),0,f.nowhere),o,name.replace('enter','exit'))
     elif kind in (OF,RESULT): f.add(target,(o,))
 
 # %% ../../nbs/02a_python_values.ipynb #3ddc22c8
@@ -348,6 +349,13 @@ def call_site(f:Flow, m:int, index:int, o:int):
 # %% ../../nbs/02a_python_values.ipynb #d92d42cb
 NO_NAMES = {}       # most calls name no argument
 
+def constructors(f:Flow, o:int, instance:int)->tuple:
+    "The variables of `__init__` and `__new__` of a class, as far as the repository has a say in them."
+    found = f.constructors.get(o)
+    if found is None:
+        found = f.constructors[o] = tuple(lookup(f,x,name) for x,name in ((instance,'__init__'),(o,'__new__')) if name in f.stored or has_method(f,f.a[o],name))
+    return found
+
 def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star:int, result:int, how:str=''):
     "Call `o`: arguments flow to parameters, what is returned flows back. `how`: '' as written, constructor, protocol, callback or decorated."
     kind,a = f.kind[o],f.a[o]
@@ -377,7 +385,9 @@ def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star
         maker = metaclass(f,a)
         if maker is not None: found_call(f,lookup(f,maker,'__call__'),(site,(0,*positional),keywords,star,result),'constructor')
         caller = site if maker is None or not has_method(f,f.a[maker],'__call__') else None        # then it is the metaclass that calls the constructor
-        for receiver,name in ((instance,'__init__'),(o,'__new__')): found_call(f,lookup(f,receiver,name),(caller,positional,keywords,star,f.fresh()),'constructor')
+        if (made_by := constructors(f,o,instance)):
+            call = (caller,positional,keywords,star,f.nowhere)
+            for v in made_by: found_call(f,v,call,'constructor')
         data_class(f,site,instance,positional,keywords)
     elif kind==INSTANCE: found_call(f,lookup(f,o,'__call__'),(site,positional,keywords,star,result),how)
     elif kind==PARTIAL:
@@ -416,12 +426,12 @@ def pass_arguments(f:Flow, m:int, definition:PythonDefinition, positional, keywo
     literals = f.literals
     for i,v in enumerate(positional):
         if v in literals: continue
-        if v and i<len(slots): f.link(v,slots[i],INTERNAL)
+        if v and i<len(slots): f.tie(v,slots[i])
         elif v and rest is not None: fill(f,gathered(f,m,rest),i-len(slots),v,INTERNAL)
     for name,v in keywords:
         if v in literals: continue
         if name=='**': f.watch(v,lambda objects: [spread_names(f,m,named,others,o) for o in objects if f.kind[o]==CONTAINER])
-        elif name in named: f.link(v,named[name],INTERNAL)
+        elif name in named: f.tie(v,named[name])
         elif others is not None: fill(f,gathered(f,m,others),name,v,INTERNAL)
     if star: f.watch(star,lambda objects: [spread(f,m,tuple(slots[len(positional):]),rest,o) for o in objects if f.kind[o]==CONTAINER])
 
@@ -444,9 +454,10 @@ def passed_through(f:Flow, m:int, definition:PythonDefinition, i:int, positional
         for given in list(f.callers.get(outer,())): passed_through(f,outer[0],f.facts[outer[0]].definitions[outer[1]],j,*given)
 
 def header(f:Flow, m:int, definition:PythonDefinition)->tuple:
-    "The variables of the positional parameters in order, and of those with a name; `*args` and `**kwargs`."
+    "Links to the positional parameters in order, and to those with a name; `*args` and `**kwargs`."
     ps,base = definition.parameters,m<<SHIFT
-    f.headers[m,definition.variable] = found = ([base|p.variable for p in ps if p.kind=='positional'],{p.name:base|p.variable for p in ps if p.kind in ('positional','keyword')},
+    into = {p:(base|p.variable,INTERNAL,None) for p in ps}
+    f.headers[m,definition.variable] = found = ([into[p] for p in ps if p.kind=='positional'],{p.name:into[p] for p in ps if p.kind in ('positional','keyword')},
                                                 *(next((p for p in ps if p.kind==k),None) for k in ('*','**')))
     return found
 
@@ -460,7 +471,7 @@ def gathered(f:Flow, m:int, p)->int:
 def spread(f:Flow, m:int, slots:tuple, rest, o:int):
     "`*o` handed on: by position where positions are known."
     if f.seen(('*',o,m,slots)): return
-    for i,v in enumerate(slots): f.link(place(f,o,i),v)
+    for i,(v,*_) in enumerate(slots): f.link(place(f,o,i),v)
     if rest is not None and (mine := gathered(f,m,rest))!=o:
         for k in list(f.keys.get(o,())):
             if isinstance(k,int) and k>=len(slots): fill(f,mine,k-len(slots),place(f,o,k))
@@ -471,7 +482,7 @@ def spread_names(f:Flow, m:int, named:dict, others, o:int):
     "`**o` handed on."
     first = next(iter(named.values()),others)
     if f.seen(('**',o,m,first)): return
-    for name,v in named.items(): f.link(place(f,o,name),v,INTERNAL)
+    for name,link in named.items(): f.tie(place(f,o,name),link)
     if others is not None and (mine := gathered(f,m,others))!=o: fill(f,mine,None,f.field(o,'all'))
 
 DATA_CLASSES = frozenset('dataclass define attrs frozen mutable s attributes'.split())
@@ -490,4 +501,4 @@ def data_class(f:Flow, site:tuple|None, instance:int, positional, keywords):
     for name,v in [*zip(fields,positional),*((n,v) for n,v in keywords if n in fields)]:
         if v: f.link(v,f.field(instance,name),INTERNAL)
     for name in AFTERWARDS if fields else ():
-        if has_method(f,f.a[instance],name): found_call(f,lookup(f,instance,name),(site,(),(),0,f.fresh()),'constructor')
+        if has_method(f,f.a[instance],name): found_call(f,lookup(f,instance,name),(site,(),(),0,f.nowhere),'constructor')

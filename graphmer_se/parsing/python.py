@@ -360,7 +360,7 @@ def define(w:Walk, node:Node, decorators:list[Node], whole:Node):
     for text,_,applied,start,end in reversed(marks):
         if applied and text.rsplit('.',1)[-1] not in TRANSPARENT and not text.startswith(('pytest.','typing.')): v = call(w,applied,CALL,start,end,'@',(v,))
     if v!=own: w.seeds.append((v,DECORATED,index))
-    if not {'declared','overload','accessor'}&set(w.facts.definitions[index].flags): bind(w,w.text(name),v,'definition',False,True)
+    if not {'overload','accessor'}&set(w.facts.definitions[index].flags): bind(w,w.text(name),v,'definition',False,True)
 
 def decorator(w:Walk, node:Node)->tuple|None:
     "(as written, variable of what it names, variable of what is applied, start, end)"
