@@ -338,12 +338,10 @@ def call_site(f:Flow, m:int, index:int, o:int):
     "The call site `index` of file `m` may call `o`."
     text,kind,(site,positional,keywords,star,result) = f.facts[m].sites[index].text,f.kind[o],handed_over(f,m,index)
     if text=='raise' and kind!=CLASS: return
-    if text=='@':
-        if kind in (EXTERNAL,OF,RESULT): return f.link(positional[0],result)   # assumed to hand on what it decorates
-        own,whole = f.owns.get((m,f.facts[m].sites[index].positional[0])),result
-        if own is not None:                          # what the decorator makes of other classes is not what it makes of this one
-            result = f.field(('decorated',m,index),'result')
-            f.link(result,whole,OWN,own)
+    if text=='@' and kind in (EXTERNAL,OF,RESULT): return f.link(positional[0],result)   # assumed to hand on what it decorates
+    if text=='@' and (own := f.owns.get((m,f.facts[m].sites[index].positional[0]))) is not None:     # what the decorator makes of other classes is not what it makes of this one
+        whole,result = result,f.field(('decorated',m,index),'result')
+        f.link(result,whole,OWN,own)
     apply(f,site,o,positional,keywords,star,result)
 
 # %% ../../nbs/02a_python_values.ipynb #d92d42cb
@@ -351,10 +349,8 @@ NO_NAMES = {}       # most calls name no argument
 
 def constructors(f:Flow, o:int, instance:int)->tuple:
     "The variables of `__init__` and `__new__` of a class, as far as the repository has a say in them."
-    found = f.constructors.get(o)
-    if found is None:
-        found = f.constructors[o] = tuple(lookup(f,x,name) for x,name in ((instance,'__init__'),(o,'__new__')) if name in f.stored or has_method(f,f.a[o],name))
-    return found
+    if o not in f.constructors: f.constructors[o] = tuple(lookup(f,x,name) for x,name in ((instance,'__init__'),(o,'__new__')) if name in f.stored or has_method(f,f.a[o],name))
+    return f.constructors[o]
 
 def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star:int, result:int, how:str=''):
     "Call `o`: arguments flow to parameters, what is returned flows back. `how`: '' as written, constructor, protocol, callback or decorated."
@@ -385,9 +381,7 @@ def apply(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, star
         maker = metaclass(f,a)
         if maker is not None: found_call(f,lookup(f,maker,'__call__'),(site,(0,*positional),keywords,star,result),'constructor')
         caller = site if maker is None or not has_method(f,f.a[maker],'__call__') else None        # then it is the metaclass that calls the constructor
-        if (made_by := constructors(f,o,instance)):
-            call = (caller,positional,keywords,star,f.nowhere)
-            for v in made_by: found_call(f,v,call,'constructor')
+        for v in constructors(f,o,instance): found_call(f,v,(caller,positional,keywords,star,f.nowhere),'constructor')
         data_class(f,site,instance,positional,keywords)
     elif kind==INSTANCE: found_call(f,lookup(f,o,'__call__'),(site,positional,keywords,star,result),how)
     elif kind==PARTIAL:
