@@ -105,6 +105,7 @@ class Worklist(Room):
             if not new: return
         most = self.most.get(v,MOST)
         if len(held)+len(new)>most:
+            if len(held)>=most and not any([self.kind[o] in CODE for o in new]): return self.overflow.add(v)      # full, as most are that come here
             new = self.fitting(v,held,new,most)
             if not new: return
         self.held[v] = held+new if held else new
