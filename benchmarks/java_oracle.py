@@ -4,7 +4,8 @@
 
 ROOT is a source root that compiles alone (`…/src/main/java`). A call in the class files names the class on which it is made; the method that is meant is looked up from there, as
 the virtual machine does it. Compared are: calls of methods and constructors that the project writes down (method references included), classes it instantiates, and who extends,
-implements and overrides what. An instruction belongs to the method of the source that holds its line, a lambda's body to the method around it. What we call `ambiguous`, the methods
+implements and overrides what, and which fields methods read and write (constants that the compiler copies into the code left out; the labels of a
+switch over an enumeration are no reads in the class files, and count against us). An instruction belongs to the method of the source that holds its line, a lambda's body to the method around it. What we call `ambiguous`, the methods
 that may override the one that is named, is in neither number; dispatch has no truth in the class files.
 """
 import argparse, json, os, re, subprocess, sys, tempfile
@@ -35,7 +36,7 @@ class Method:
     def line(self, offset:int)->int: return max((x for x in self.lines if x[1]<=offset),key=lambda x: x[1],default=(0,0))[0]
 
 class ClassFile:
-    def __init__(self): self.name,self.source,self.super,self.interfaces,self.methods,self.bootstrap,self.flags = '','','',[],[],[],''
+    def __init__(self): self.name,self.source,self.super,self.interfaces,self.methods,self.bootstrap,self.flags,self.fields = '','','',[],[],[],'',{}      # fields: name -> is it a constant
 
 HEADER = re.compile(r'^(?:[\w ]*\b)?(?:class|interface|enum) ([\w.$]+)(.*)$')
 
@@ -66,11 +67,15 @@ def read_class(lines:list[str])->ClassFile:
         elif re.match(r'  \S.*;$',l):          # a member begins
             section,method = 'member',Method(c,named(l,c)) if '(' in l or l.strip()=='static {};' else None
             if method is not None: c.methods.append(method)
+            else:
+                field = l.split('=')[0].strip(' ;').split()[-1]
+                c.fields[field] = False
+        elif section=='member' and method is None and l.startswith('    ConstantValue: '): c.fields[field] = True
         elif method is None: continue
         elif l.startswith('    descriptor: '): method.descriptor = l.split(': ',1)[1].strip()
         elif l.startswith('    flags: '): method.flags = l
         elif m := re.match(r'\s+line (\d+): (\d+)',l): method.lines.append((int(m.group(1)),int(m.group(2))))
-        elif m := re.match(r'\s+(\d+): (invoke\w+|new)\s+#\d+(?:,\s+\d+)?\s+// (.*)$',l): method.code.append((int(m.group(1)),m.group(2),m.group(3).strip()))
+        elif m := re.match(r'\s+(\d+): (invoke\w+|new|(?:get|put)(?:field|static))\s+#\d+(?:,\s+\d+)?\s+// (.*)$',l): method.code.append((int(m.group(1)),m.group(2),m.group(3).strip()))
     return c
 
 def named(line:str, c:ClassFile)->str:
@@ -107,6 +112,18 @@ def behind(classes:dict, m:Method):
         for owner,name,descriptor in targets_of(m.owner,instruction,text):
             if name==m.name and (owner,descriptor)!=(m.owner.name,m.descriptor): return resolved(classes,owner,name,descriptor)
     return m
+
+FIELD = re.compile(r'Field (?:"?([\w/$]+)"?\.)?"?([\w$]+)"?:')
+
+def field_of(classes:dict, c:ClassFile, text:str):
+    "The class of the project that declares the field which an instruction names, and its name; `None` for constants and for what is none of the source."
+    owner,name = FIELD.match(text).groups()
+    pending = [owner or c.name]
+    while pending:
+        here = pending.pop(0)
+        if here not in classes: continue
+        if name in classes[here].fields: return None if '$' in name else (here,name)
+        pending += [*classes[here].interfaces,classes[here].super]
 
 REFERENCE = re.compile(r'(?:Interface)?Method (?:"?([\w/$\[;]+)"?\.)?"?([\w$<>]+)"?:(\(.*)$')
 
@@ -204,7 +221,9 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
     for n,c in classes.items():
         for m in c.methods:
             if rows[n] is not None and not ('ACC_SYNTHETIC' in m.flags or m.name=='<clinit>'): methods[id(m)] = s.method_of(rows[n],m)
-    calls,created,callers = set(),set(),set()
+    calls,created,callers,read,written = set(),set(),set(),set(),set()
+    fields = {(s.owner.get(i),r.name):i for i,r in s.rows.items() if r.type=='Variable'}
+    constants = {fields.get((rows[n].id,f)) for n,c in classes.items() if rows[n] is not None for f,constant in c.fields.items() if constant}
     for n,c in classes.items():
         row = rows[n]
         if row is None: continue
@@ -216,6 +235,11 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
                 line,created_here = m.line(offset),rows.get(text.removeprefix('class ').strip('"')) if instruction=='new' else None
                 head = mine.id if mine is not None else s.at(file,line,row,created_here if created_here is not None and created_here.name=='<anonymous>' else None)
                 callers.add(head)
+                if instruction[:3] in ('get','put'):
+                    found = field_of(classes,c,text)
+                    target = fields.get((rows[found[0]].id,found[1])) if found and rows.get(found[0]) is not None else None
+                    if target is not None and m.name!='<clinit>' and s.rows[head].type in ('Method','Test'): (read if instruction[:3]=='get' else written).add((head,target))
+                    continue
                 if created_here is not None: created.add((head,created_here.id))
                 if instruction=='new': continue
                 for owner,name,descriptor in through_accessors(classes,targets_of(c,instruction,text)):
@@ -230,14 +254,16 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
     new = bodies[(bodies.relation=='instantiates')&(bodies.status=='resolved')]
     result = dict(root=root.name if root.name!='java' else root.parents[2].name,classes=len(classes),unmapped=sum(r is None for r in rows.values()),calls=compare(ours,calls),
                   unresolved=int(((bodies.relation=='calls')&(bodies.status=='unresolved')).sum()),ambiguous=int(((bodies.relation=='calls')&(bodies.status=='ambiguous')&(bodies.rule!='java.calls.dispatch')).sum()))
-    pairs = hierarchy(s,classes,rows,methods)|dict(instantiates=(set(zip(new['head'],new['tail'])),created))
+    known = set(fields.values())-constants
+    touched = lambda relation: {(h,x) for h,x,r in zip(bodies['head'],bodies['tail'],bodies.relation) if r==relation and x in known}
+    pairs = hierarchy(s,classes,rows,methods)|dict(reads=(touched('reads_from'),read-{p for p in read if p[1] in constants}),writes=(touched('writes_to'),written))|dict(instantiates=(set(zip(new['head'],new['tail'])),created))
     result |= {k:compare(*p) for k,p in pairs.items()}
     if wrong:
         text = lambda pair: ' -> '.join(s.rows[x].qualified_name if x in s.rows else x for x in pair)
         rule = {(r.head,r.tail):r.rule for r in called.itertuples()}
         print(f'-- {result["root"]}: ours and not theirs'); [print('  ',rule[p],text(p)) for p in sorted(ours-calls,key=text)[:wrong]]
         print('-- theirs and not ours'); [print('  ',text(p)) for p in sorted(calls-ours,key=text)[:wrong]]
-        for k in ('instantiates','extends','implements','overrides'):
+        for k in ('instantiates','extends','implements','overrides','reads','writes'):
             print(f'-- {k}, ours and not theirs'); [print('  ',text(p)) for p in sorted(pairs[k][0]-pairs[k][1],key=text)[:wrong]]
             print(f'-- {k}, theirs and not ours'); [print('  ',text(p)) for p in sorted(pairs[k][1]-pairs[k][0],key=text)[:wrong]]
         print('   by rule:',Counter(rule[p] for p in ours-calls))
@@ -282,7 +308,7 @@ def main():
     if args.json: return print(json.dumps(results,indent=1))
     for r in results:
         print(f'{r["root"]}: {r["classes"]} classes, {r["unmapped"]} of them not found again; {r["unresolved"]} calls unresolved, {r["ambiguous"]} ambiguous')
-        for k in ('calls','instantiates','extends','implements','overrides'):
+        for k in ('calls','instantiates','extends','implements','overrides','reads','writes'):
             x = r[k]
             print(f'  {k:13} precision {x["precision"]:.4f}, recall {x["recall"]:.4f} ({x["ours"]:,} ours, {x["truth"]:,} in the class files)')
 

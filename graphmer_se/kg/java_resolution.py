@@ -83,7 +83,9 @@ def promoted(x, y):
 
 @reader('unary')
 def _unary(b, e, expected):
+    before = len(b.accesses)
     t = b.value(e[2])
+    if e[1]=='++' and e[2] is not None and e[2][0] in ('name','get') and len(b.accesses)>before: b.accesses.append(b.accesses[-1]._replace(write=True))     # `count++` reads and writes
     return 'boolean' if e[1]=='!' else t if e[1]=='++' else promoted(t,'int')
 
 @reader('assign')
