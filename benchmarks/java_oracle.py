@@ -4,7 +4,7 @@
 
 ROOT is a source root that compiles alone (`…/src/main/java`). A call in the class files names the class on which it is made; the method that is meant is looked up from there, as
 the virtual machine does it. Compared are: calls of methods and constructors that the project writes down (method references included), classes it instantiates, and who extends,
-implements and overrides what, and which fields methods read and write (constants that the compiler copies into the code left out; the labels of a
+implements and overrides what, and which exceptions they declare and catch, which fields they read and write (constants that the compiler copies into the code left out; the labels of a
 switch over an enumeration are no reads in the class files, and count against us). An instruction belongs to the method of the source that holds its line, a lambda's body to the method around it. What we call `ambiguous`, the methods
 that may override the one that is named, is in neither number; dispatch has no truth in the class files.
 """
@@ -32,7 +32,7 @@ def bare(text:str)->str:
     return text
 
 class Method:
-    def __init__(self, owner, name): self.owner,self.name,self.descriptor,self.flags,self.code,self.lines = owner,name,'','',[],[]
+    def __init__(self, owner, name): self.owner,self.name,self.descriptor,self.flags,self.code,self.lines,self.throws,self.caught = owner,name,'','',[],[],[],[]
     def line(self, offset:int)->int: return max((x for x in self.lines if x[1]<=offset),key=lambda x: x[1],default=(0,0))[0]
 
 class ClassFile:
@@ -74,6 +74,8 @@ def read_class(lines:list[str])->ClassFile:
         elif method is None: continue
         elif l.startswith('    descriptor: '): method.descriptor = l.split(': ',1)[1].strip()
         elif l.startswith('    flags: '): method.flags = l
+        elif l.startswith('      throws '): method.throws = [x.strip().replace('.','/') for x in l.split('throws ',1)[1].split(',')]
+        elif m := re.match(r'\s+(\d+)\s+\d+\s+\d+\s+Class (\S+)$',l): method.caught.append((int(m.group(1)),m.group(2).strip('"')))
         elif m := re.match(r'\s+line (\d+): (\d+)',l): method.lines.append((int(m.group(1)),int(m.group(2))))
         elif m := re.match(r'\s+(\d+): (invoke\w+|new|(?:get|put)(?:field|static))\s+#\d+(?:,\s+\d+)?\s+// (.*)$',l): method.code.append((int(m.group(1)),m.group(2),m.group(3).strip()))
     return c
@@ -210,6 +212,8 @@ def compare(ours:set, truth:set)->dict:
     "Precision and recall; of nothing they are 1."
     return dict(ours=len(ours),truth=len(truth),both=len(ours&truth),precision=len(ours&truth)/len(ours) if ours else 1.0,recall=len(ours&truth)/len(truth) if truth else 1.0)
 
+ANYTHING = ('java.lang.Throwable','java.lang.Exception')      # what is left of a type variable, and what the compiler catches to close and to unlock
+
 def measured(root:Path, classpath:str, wrong:int)->dict:
     with tempfile.TemporaryDirectory() as d:
         out = Path(d)
@@ -221,7 +225,8 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
     for n,c in classes.items():
         for m in c.methods:
             if rows[n] is not None and not ('ACC_SYNTHETIC' in m.flags or m.name=='<clinit>'): methods[id(m)] = s.method_of(rows[n],m)
-    calls,created,callers,read,written = set(),set(),set(),set(),set()
+    calls,created,callers,read,written,thrown,caught = set(),set(),set(),set(),set(),set(),set()
+    called_so = lambda n: rows[n].qualified_name if rows.get(n) is not None else n.replace('/','.').replace('$','.')
     fields = {(s.owner.get(i),r.name):i for i,r in s.rows.items() if r.type=='Variable'}
     constants = {fields.get((rows[n].id,f)) for n,c in classes.items() if rows[n] is not None for f,constant in c.fields.items() if constant}
     for n,c in classes.items():
@@ -231,6 +236,10 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
         for m in c.methods:
             if 'ACC_BRIDGE' in m.flags or m.name in ('$values','$deserializeLambda$') or m.name.startswith('access$'): continue
             mine = methods.get(id(m)) if m.name!='<init>' else None
+            if id(m) in methods and methods[id(m)] is not None: thrown |= {(methods[id(m)].id,called_so(t)) for t in m.throws}
+            for offset,t in m.caught:
+                head = mine.id if mine is not None else s.at(file,m.line(offset),row)
+                if s.rows[head].type in ('Method','Test'): caught.add((head,called_so(t)))
             for offset,instruction,text in m.code:
                 line,created_here = m.line(offset),rows.get(text.removeprefix('class ').strip('"')) if instruction=='new' else None
                 head = mine.id if mine is not None else s.at(file,line,row,created_here if created_here is not None and created_here.name=='<anonymous>' else None)
@@ -256,14 +265,17 @@ def measured(root:Path, classpath:str, wrong:int)->dict:
                   unresolved=int(((bodies.relation=='calls')&(bodies.status=='unresolved')).sum()),ambiguous=int(((bodies.relation=='calls')&(bodies.status=='ambiguous')&(bodies.rule!='java.calls.dispatch')).sum()))
     known = set(fields.values())-constants
     touched = lambda relation: {(h,x) for h,x,r in zip(bodies['head'],bodies['tail'],bodies.relation) if r==relation and x in known}
-    pairs = hierarchy(s,classes,rows,methods)|dict(reads=(touched('reads_from'),read-{p for p in read if p[1] in constants}),writes=(touched('writes_to'),written))|dict(instantiates=(set(zip(new['head'],new['tail'])),created))
+    names = dict(zip(s.kg.entities.id,s.kg.entities.qualified_name))
+    told = lambda rows: {(h,names[x]) for h,x in zip(rows['head'],rows['tail']) if x in names}
+    ours_caught,declared = told(bodies[bodies.relation=='catches']),told(t[t.rule=='java.raises.declared'])
+    pairs = hierarchy(s,classes,rows,methods)|dict(throws=(declared,{x for x in thrown if x[1] not in ANYTHING or x in declared}),catches=(ours_caught,{x for x in caught if x[1] not in ANYTHING or x in ours_caught}))|dict(reads=(touched('reads_from'),read-{p for p in read if p[1] in constants}),writes=(touched('writes_to'),written))|dict(instantiates=(set(zip(new['head'],new['tail'])),created))
     result |= {k:compare(*p) for k,p in pairs.items()}
     if wrong:
         text = lambda pair: ' -> '.join(s.rows[x].qualified_name if x in s.rows else x for x in pair)
         rule = {(r.head,r.tail):r.rule for r in called.itertuples()}
         print(f'-- {result["root"]}: ours and not theirs'); [print('  ',rule[p],text(p)) for p in sorted(ours-calls,key=text)[:wrong]]
         print('-- theirs and not ours'); [print('  ',text(p)) for p in sorted(calls-ours,key=text)[:wrong]]
-        for k in ('instantiates','extends','implements','overrides','reads','writes'):
+        for k in ('instantiates','extends','implements','overrides','reads','writes','throws','catches'):
             print(f'-- {k}, ours and not theirs'); [print('  ',text(p)) for p in sorted(pairs[k][0]-pairs[k][1],key=text)[:wrong]]
             print(f'-- {k}, theirs and not ours'); [print('  ',text(p)) for p in sorted(pairs[k][1]-pairs[k][0],key=text)[:wrong]]
         print('   by rule:',Counter(rule[p] for p in ours-calls))
@@ -308,7 +320,7 @@ def main():
     if args.json: return print(json.dumps(results,indent=1))
     for r in results:
         print(f'{r["root"]}: {r["classes"]} classes, {r["unmapped"]} of them not found again; {r["unresolved"]} calls unresolved, {r["ambiguous"]} ambiguous')
-        for k in ('calls','instantiates','extends','implements','overrides','reads','writes'):
+        for k in ('calls','instantiates','extends','implements','overrides','reads','writes','throws','catches'):
             x = r[k]
             print(f'  {k:13} precision {x["precision"]:.4f}, recall {x["recall"]:.4f} ({x["ours"]:,} ours, {x["truth"]:,} in the class files)')
 
