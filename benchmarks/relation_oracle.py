@@ -8,7 +8,8 @@ PACKAGE can be imported by that interpreter. Its folder is copied and a graph of
 - overrides: the next class of the resolution order, inside the package, that has the method;
 - imports: the modules of the package that import statements name, as they are once they have run;
 - annotated_with, raises, catches, returns: the names in decorators, `raise`, `except` and return annotations, evaluated where they stand;
-- reads_from, writes_to: the module's own variables among the global names that a function's code loads and stores.
+- reads_from, writes_to: the module's own variables among the global names that a function's code loads and stores;
+- reads_self, writes_self: attributes that a method loads from and stores in its first parameter, as the nearest class of the resolution order assigns them (what the graph says besides is not judged: it knows other objects, too).
 
 Only places that the interpreter can see are compared: modules that can be imported, definitions that are reachable by their name and whose code is in that file, names that are
 not local to the function. An annotation is no read, and a declared overload no definition. A tail outside the package is compared as an object: `click.command` and `click.decorators.command` are one. An edge of the graph that the interpreter does not
@@ -50,7 +51,7 @@ def said(x):
     if id(x) in keys: return '~'+keys[id(x)]
     full = f'{getattr(x,"__module__",None)}.{getattr(x,"__qualname__",None)}'
     return '~'+full if not inside(getattr(x,'__module__',None)) and thing(full) is x else None
-facts, looked = [], {r:[] for r in ('inherits_from','overrides','imports','annotated_with','raises','catches','returns','reads_from','writes_to')}
+facts, looked = [], {r:[] for r in ('inherits_from','overrides','imports','annotated_with','raises','catches','returns','reads_from','writes_to','reads_self','writes_self')}
 def fact(head,relation,tail):
     if tail: facts.append((head,relation,tail))
     return bool(tail)
@@ -94,7 +95,14 @@ def named_in(node):
     "The names of an annotation, or nothing if it says more than names."
     if isinstance(node,ast.Constant) and isinstance(node.value,str): node = ast.parse(node.value,mode='eval').body
     return node
-parsed, variables = {}, []
+parsed, variables, assigns = {}, [], {}      # assigns: class -> the names that its body or its methods assign
+def assigned_in(d):
+    "The names that the body of a class assigns, and those that its methods assign to their first parameter."
+    for s in d.body:
+        if isinstance(s,(ast.Assign,ast.AnnAssign)): yield from (t.id for t in (s.targets if isinstance(s,ast.Assign) else [s.target]) if isinstance(t,ast.Name))
+        if isinstance(s,(ast.FunctionDef,ast.AsyncFunctionDef)) and s.args.args and not any(getattr(x,'id','') in ('staticmethod','classmethod') for x in s.decorator_list):
+            for n in own(s):
+                if isinstance(n,ast.Attribute) and isinstance(n.ctx,ast.Store) and isinstance(n.value,ast.Name) and n.value.id==s.args.args[0].arg: yield n.attr
 def defined(node, name, path, scope, holder, seen, file):
     "Every definition below `node` that can be reached by its name: (syntax, numbered name, object). The second `f` of a file is `f#2`."
     for d in ast.iter_child_nodes(node):
@@ -107,7 +115,7 @@ def defined(node, name, path, scope, holder, seen, file):
         full,value = f'{name}.{dotted}'+(f'#{seen[dotted]}' if seen[dotted]>1 else ''),holder.get(d.name)
         if isinstance(d,ast.ClassDef):
             if not isinstance(value,type) or value.__qualname__!=dotted or id(value) in ours or seen[dotted]>1: continue
-            ours[id(value)] = full
+            ours[id(value)],assigns[id(value)] = full,set(assigned_in(d))
             yield d,full,value,scope
             yield from defined(d,name,[*path,d.name],value,vars(value),seen,file)
         elif (f := plain(value)) and f.__qualname__==dotted and f.__code__.co_filename==file and f.__code__.co_firstlineno in (d.lineno,*(x.lineno for x in d.decorator_list)):
@@ -163,6 +171,15 @@ for name,(tree,file,definitions) in parsed.items():
             except Unknown: continue
             if nodes and all(isinstance(x,type) and issubclass(x,BaseException) for x in found) and all([fact(full,relation,said(x)) for x in found]): looked[relation].append(full)
         looked['reads_from'].append(full); looked['writes_to'].append(full)
+        if scope is not None and d.args.args and not any(getattr(x,'id','') in ('staticmethod','classmethod') for x in d.decorator_list):
+            looked['reads_self'].append(full); looked['writes_self'].append(full)
+            first,before = d.args.args[0].arg,None
+            for i in instructions(value.__code__):
+                if i.opname in ('LOAD_ATTR','STORE_ATTR') and before is not None and before.opname=='LOAD_FAST' and before.argval==first:
+                    holder = next((c for c in scope.__mro__ if i.argval in vars(c) and id(c) not in assigns or i.argval in assigns.get(id(c),())),None)
+                    if holder is not None and id(holder) in assigns and not callable(vars(holder).get(i.argval)) and not isinstance(vars(holder).get(i.argval),property):
+                        fact(full,'reads_self' if i.opname=='LOAD_ATTR' else 'writes_self',f'{ours[id(holder)]}.{i.argval}')
+                before = i
         said_here = set(spoken(d))
         for i in instructions(value.__code__):
             if i.argval in assigned and i.argval in said_here and i.argval not in others and i.opname in ('LOAD_GLOBAL','STORE_GLOBAL'): fact(full,'reads_from' if i.opname=='LOAD_GLOBAL' else 'writes_to',f'{name}.{i.argval}')
@@ -193,6 +210,7 @@ def compared(package:str, python:str)->dict:
         if r['head'] in looked[r['relation']]: ours[r['relation']].add((r['head'],tail))
     for h,relation,t in truth['facts']:
         if h in looked[relation]: facts[relation].add((h,t))
+    for mine,theirs in (('reads_self','reads_from'),('writes_self','writes_to')): ours[mine] = {(r['head'],plain(r['tail'])) for r in rows if r['relation']==theirs}&facts[mine]
     return {r:(sorted(ours[r]&facts[r]),sorted(facts[r]-ours[r]),sorted(ours[r]-facts[r])) for r in looked}
 
 def main():
