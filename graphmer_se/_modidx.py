@@ -832,6 +832,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                            'graphmer_se.kg.java_calls.implicit_super': ( 'java_calls.html#implicit_super',
                                                                                          'graphmer_se/kg/java_calls.py'),
                                            'graphmer_se.kg.java_calls.invoke': ('java_calls.html#invoke', 'graphmer_se/kg/java_calls.py'),
+                                           'graphmer_se.kg.java_calls.is_private': ( 'java_calls.html#is_private',
+                                                                                     'graphmer_se/kg/java_calls.py'),
                                            'graphmer_se.kg.java_calls.mine': ('java_calls.html#mine', 'graphmer_se/kg/java_calls.py'),
                                            'graphmer_se.kg.java_calls.note_call': ( 'java_calls.html#note_call',
                                                                                     'graphmer_se/kg/java_calls.py'),

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['READERS', 'Call', 'Creation', 'Access', 'Naming', 'TypeName', 'Package', 'Body', 'reader', 'read_class',
-           'read_method', 'starts', 'implicit_super', 'access', 'shape', 'gives_value', 'argument_types', 'functional',
-           'waits', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class', 'external', 'unresolved',
-           'written', 'unqualified', 'super_call', 'diamond', 'construct', 'taken', 'constructor_reference',
-           'referenced']
+           'read_method', 'starts', 'implicit_super', 'is_private', 'access', 'shape', 'gives_value', 'argument_types',
+           'functional', 'waits', 'invoke', 'note_call', 'mine', 'raw_arguments', 'skim', 'of_class', 'external',
+           'unresolved', 'written', 'unqualified', 'super_call', 'diamond', 'construct', 'taken',
+           'constructor_reference', 'referenced']
 
 # %% ../../nbs/02b_java_calls.ipynb #7a7b39ea
 from typing import NamedTuple
@@ -63,7 +63,8 @@ class Body:
     def __init__(self, world:World, m:int):
         self.world,self.m,self.facts = world,m,world.facts[m]
         self.calls,self.creations,self.accesses,self.namings = [],[],[],[]
-        self.scopes,self.classes,self.variables,self.returned,self.yielded = [{}],[],(),None,None
+        self.scopes,self.variables,self.returned,self.yielded = [{}],(),None,None
+        self.classes,self.depths = [],[]                       # around this place; how many scopes were open where each began
         self.within,self.done = -1,set()
 
     def type(self, e, expected=None):
@@ -105,6 +106,7 @@ def read_class(b:Body, i:int):
     b.done.add(i)
     d,within = b.facts.definitions[i],b.within
     b.classes.append(b.world.classes[b.m,i])
+    b.depths.append(len(b.scopes) if b.depths else 0)
     b.within = i
     if d.body: b.type(('block',d.body))
     if d.form=='class' and 'anonymous' not in d.flags and not any(x.form=='constructor' for _,x in b.world.members.get((b.m,i),())): implicit_super(b,d)
@@ -115,7 +117,7 @@ def read_class(b:Body, i:int):
             b.value(member.body,b.world.type(b.m,i,member.type))
         elif member.kind=='class': read_class(b,j)
     b.within = within
-    b.classes.pop()
+    b.classes.pop(); b.depths.pop()
 
 def read_method(b:Body, i:int, d):
     "Read a method or constructor; a constructor that does not say so calls that of the superclass."
@@ -139,11 +141,12 @@ def implicit_super(b:Body, d):
 # %% ../../nbs/02b_java_calls.ipynb #73363349
 @reader('name')
 def _name(b, e, expected):
-    name = e[1]
-    for scope in reversed(b.scopes):
-        if name in scope: return scope[name]
-    for c in reversed(b.classes):
-        if found := c.field(name): return access(b,found,e[2],e[3])
+    name,top = e[1],len(b.scopes)
+    for c,depth in zip(reversed(b.classes),reversed(b.depths)):          # a field of an anonymous class hides a local variable around it
+        for scope in reversed(b.scopes[depth:top]):
+            if name in scope: return scope[name]
+        if (found := c.field(name)) and (found[0].owner is c or not is_private(b.world,found[0])): return access(b,found,e[2],e[3])
+        top = depth
     w = b.world
     _,_,static,statics = w.imports[b.m]
     for owner in (*static.get(name,()),*statics):
@@ -152,6 +155,8 @@ def _name(b, e, expected):
     t = w.simple_type(b.m,b.within,name)
     if type(t) is JavaClass: return TypeName(t)
     return Package(name) if t is None and name[:1].islower() and not static.get(name) else None
+
+def is_private(world:World, f)->bool: return bool(f.id) and 'private' in world.facts[f.id[0]].definitions[f.id[1]].flags
 
 def access(b:Body, found:tuple, start:int, end:int, of:Of|None=None):
     "Note that a field is read; its type."
