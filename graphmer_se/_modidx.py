@@ -1000,6 +1000,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/kg/java_resolution.py'),
                                                 'graphmer_se.kg.java_resolution.common': ( 'java_resolution.html#common',
                                                                                            'graphmer_se/kg/java_resolution.py'),
+                                                'graphmer_se.kg.java_resolution.is_field': ( 'java_resolution.html#is_field',
+                                                                                             'graphmer_se/kg/java_resolution.py'),
                                                 'graphmer_se.kg.java_resolution.is_string': ( 'java_resolution.html#is_string',
                                                                                               'graphmer_se/kg/java_resolution.py'),
                                                 'graphmer_se.kg.java_resolution.promoted': ( 'java_resolution.html#promoted',

@@ -164,9 +164,9 @@ def _if(w, node):
     outside,exits,otherwise,before = w.frame.now,[],False,w.frame.checking
     w.frame.now = dict(outside)
     narrow(w,tested(w,condition,True))
-    frame,w.frame.checking = w.frame,w.frame.checking or w.text(condition).rsplit('.',1)[-1]=='TYPE_CHECKING'
+    w.frame.checking = before or w.text(condition).rsplit('.',1)[-1]=='TYPE_CHECKING'
     branch(w,node.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
-    frame.checking = before
+    w.frame.checking = before
     entry = w.frame.now = dict(outside)
     narrow(w,tested(w,condition,False))
     for child in node.named_children:
