@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ASKED', 'ASKED_IDS', 'REACHED', 'SYMBOLIC', 'COLUMNS', 'WHOLE', 'evenly', 'Known', 'Edges', 'vector_scorer',
            'leaf_questions', 'encoder_scorer', 'text_without', 'minilm_scorer', 'text_scorer', 'receiver_scorer',
-           'reach_scorer', 'columns_of', 'with_logit', 'Stacked', 'fitted', 'where_is', 'columns_alone', 'scores_of',
-           'forbidden', 'row_of', 'edges_task', 'alike', 'disambiguation_task']
+           'reach_scorer', 'columns_of', 'with_column', 'Stacked', 'fitted', 'boosted', 'where_is', 'columns_alone',
+           'scores_of', 'forbidden', 'row_of', 'edges_task', 'alike', 'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
@@ -26,7 +26,7 @@ from ..model.batches import MaskConfig, assemble, pack
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
 from ..model.objectives import to_tensors
-from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, calibrated, fit_boosted, fit_fusion, graph_features, prefiltered, thinned
+from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, before_others, calibrated, fit_boosted, fit_fusion, graph_features, nearest, prefiltered, thinned
 from ..model.symbols import numbered_facts
 from ..model.tokens import MASK, card_text
 from ..model.validation import autocast
@@ -201,30 +201,47 @@ def columns_of(edges:Edges, asked:list, embedder:Embedder|None, minilm:Embedder|
     return dict(text=text_scorer(edges,asked) if asked and not edges.turned else nothing(len(VOTED)),receiver=receiver_scorer(edges,asked) if edges.receivers else nothing(len(RECEIVED)),reach=reach_scorer(edges,asked) if edges.receivers else nothing(len(REACHED)),
                 MiniLM=minilm_scorer(edges,asked,minilm) if minilm and asked else nothing(1),encoder=encoder_scorer(edges,asked,embedder) if embedder and asked else nothing(1))
 
-def with_logit(model, q:Question)->Question:
-    "The question with the logit of a model as one more column."
-    return Question(q.kind,np.column_stack([q.features,model.logits(q.kind,q.features)]),q.right,q.others,q.rise)
+def with_column(q:Question, column:np.ndarray)->Question:
+    "The question with one more column (candidates,)."
+    return replace(q,features=np.column_stack([q.features,column]))
 
 @dataclass
 class Stacked:
     "A fusion over the logit of boosted trees and further columns."
     trees:Boosted
     fusion:Fusion
-    def logits(self, kind:int, features:np.ndarray)->np.ndarray: return self.fusion.logits(kind,np.column_stack([features,self.trees.logits(kind,features)]))
+    def logits(self, kind:int, features:np.ndarray)->np.ndarray:
+        found,kept,first = self.trees.among(kind,features)
+        return before_others(self.fusion.logits(kind,np.column_stack([features[kept],found])),kept,first)
 
 WHOLE = 200     # questions whose candidates are all kept at once, for the temperature
 
 def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedder|None, temperature:float=0.)->dict:
     "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none. A `temperature` of 0 is fitted on the latter."
     if not fresh: return {}
-    rng,columns,few,whole = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(SYMBOLIC))),[],[]
-    for i,(*_,q) in enumerate(edges.answered(fresh,columns_of(edges,fresh,embedder,minilm))):
-        few.append(thinned(q,rng))
-        if i%-(-len(fresh)//WHOLE)==0: whole.append(q)             # a hundred thousand candidates each
-    graph = [*few,*(thinned(q,rng) for *_,q in edges.answered(known,columns_of(edges,known,None,None)))]
-    plain,trees = fit_fusion(graph,columns,edges.seed),fit_boosted(graph,columns,edges.seed)
-    on_top = lambda name: fit_fusion(few,[COLUMNS.index(name)],edges.seed,base=plain)
-    stacked = Stacked(trees,fit_fusion([with_logit(trees,q) for q in few],[len(COLUMNS),COLUMNS.index('encoder')],edges.seed))
+    rng,columns,seed,whole,draft = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(SYMBOLIC))),edges.seed,[],None
+    few,near = {},{}              # by (unit, leaf): a sample of the candidates, and the nearest of them by a fusion of the first questions
+    some = fresh[::-(-len(fresh)//WHOLE)]
+    for part,*encoders in ((some,embedder,minilm),(sorted(set(fresh)-set(some)),embedder,minilm),(known,None,None)):
+        for x,(*_,q) in zip(part,edges.answered(part,columns_of(edges,part,*encoders))):
+            few[x] = thinned(q,rng)
+            if draft: near[x] = nearest(q,draft)
+            else: whole.append(q)                                  # a hundred thousand candidates each
+        if not draft: draft = fit_fusion(list(few.values()),columns,seed); near = {x:nearest(q,draft) for x,q in zip(some,whole)}
+    near = {x:q for x,q in near.items() if q}
+    plain = fit_fusion(list(few.values()),columns,seed)
+    on_top = lambda name: fit_fusion([few[x] for x in fresh],[COLUMNS.index(name)],seed,base=plain)
+    found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
+    return {name:replace(f,temperature=temperature) if temperature else calibrated(f,whole) for name,f in found.items()}|boosted(near,fresh,columns,plain,seed)
+
+def boosted(near:dict, fresh:list, columns:list[int], plain:Fusion, seed:int)->dict:
+    "Trees over `columns`, and the encoder weighed on top of them: on questions that the trees of its fit did not see, the halves of `fresh`."
+    trees,fresh,seen_by = fit_boosted(list(near.values()),columns,plain,seed),[x for x in sorted(fresh) if x in near],[]
+    for half in (fresh[:len(fresh)//2],fresh[len(fresh)//2:]):
+        others = fit_boosted([q for x,q in near.items() if x not in set(half)],columns,plain,seed)
+        seen_by += [with_column(near[x],others.of(near[x].kind,near[x].features)) for x in half]
+    return {'boosted':Stacked(trees,fit_fusion(seen_by,[len(COLUMNS),COLUMNS.index('encoder')],seed)),'boosted without encoder':trees}
+
     found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
     return {name:replace(f,temperature=temperature) if temperature else calibrated(f,whole) for name,f in found.items()}|{'boosted':stacked,'boosted without encoder':trees}
 

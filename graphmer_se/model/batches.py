@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PARTS', 'SHINGLE', 'FIELDS', 'Split', 'split_files', 'load_split', 'shingles', 'repeated_files', 'units_of',
            'sample_units', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'choose_groups', 'hide',
-           'overlaps', 'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'Order', 'training_batch']
+           'overlaps', 'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'Order', 'in_blocks', 'training_batch']
 
 # %% ../../nbs/04a_batches.ipynb #9f409b3e
 import bisect
@@ -282,12 +282,27 @@ class Cursor(NamedTuple):
     position:int = 0
 
 class Order:
-    "The order in which the units of an epoch are read; the last epoch's is kept."
-    def __init__(self, units:np.ndarray, seed:int): self.units,self.seed,self.epoch,self.kept = units,seed,-1,units
+    "The order in which the units of an epoch are read; the last epoch's is kept. With `groups`, `together` units of one group stand in a row."
+    def __init__(self, units:np.ndarray, seed:int, groups:np.ndarray|None=None, together:int=1): # units, groups (units,)
+        self.units,self.seed,self.epoch,self.kept,self.groups,self.together = units,seed,-1,units,groups,together
 
     def __call__(self, epoch:int)->np.ndarray:
-        if epoch!=self.epoch: self.epoch,self.kept = epoch,np.random.default_rng(seed_for(self.seed,'epoch',epoch)).permutation(self.units)
+        if epoch!=self.epoch:
+            rng = np.random.default_rng(seed_for(self.seed,'epoch',epoch))
+            if self.groups is None or self.together==1: self.kept = rng.permutation(self.units)
+            else: self.kept = self.units[in_blocks(self.groups,self.together,rng)]
+            self.epoch = epoch
         return self.kept
+
+def in_blocks(groups:np.ndarray, size:int, rng)->np.ndarray:
+    "An order (positions) in which `size` members of a group, drawn at random, stand in a row."
+    order = rng.permutation(len(groups))
+    order = order[np.argsort(groups[order],kind='stable')]
+    of = groups[order]
+    first = np.flatnonzero(np.append(True,of[1:]!=of[:-1]))
+    within = np.arange(len(of))-np.repeat(first,np.diff(np.append(first,len(of))))
+    opens = within%size==0                                       # of a block
+    return order[np.argsort(rng.permutation(opens.sum())[np.cumsum(opens)-1],kind='stable')]
 
 def training_batch(
     chains:ChainSet, units:Order, config:MaskConfig, mlm_rate:float, rows:int, length:int, step:int, cursor:Cursor,

@@ -55,6 +55,7 @@ class TrainConfig:
     temperature:float = TEMPERATURE
     negatives:str = 'type'      # who stands beside the right tail: batch, type or module
     negatives_each:int = 1
+    together:int = 1            # units of one repository that are read in a row: the tails of a step's other questions are then of it, too; 1 mixes all
     pairs_weight:float = .5     # of documentation and code
     pairs:int = 16              # per step
     pair_tokens:int = 64        # of code, at most
@@ -69,7 +70,7 @@ class TrainConfig:
     def __post_init__(self):
         if self.schedule not in SCHEDULES: raise GraphmerError(f'schedule = {self.schedule!r}', f'choose one of {", ".join(SCHEDULES)}')
         if any(length>self.length for _,length in stages(self.curriculum)): raise GraphmerError(f'curriculum {self.curriculum!r} asks for more than length {self.length}', 'raise length')
-        for name in ('steps','rows','length','validate_every','checkpoint_every','symbol_questions','negatives_each','pairs','pair_tokens','lr','temperature','clip','bias_lr'):
+        for name in ('steps','rows','length','validate_every','checkpoint_every','symbol_questions','negatives_each','together','pairs','pair_tokens','lr','temperature','clip','bias_lr'):
             if not getattr(self,name)>0: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a number above 0 for {name}')
         for name in ('micro_rows','warmup','weight_decay','patience','mlm_weight','mnm_weight','symbol_weight','pairs_weight','antisymmetry_weight','acyclicity_weight'):
             if not getattr(self,name)>=0: raise GraphmerError(f'{name} = {getattr(self,name)} is negative', f'give 0 or more for {name}')
@@ -184,7 +185,7 @@ class Reader:
         for length in {c.length,*(l for _,l in stages(c.curriculum))}:
             fitting = units[sizes<=length] if length<c.length else units
             if not len(fitting): raise GraphmerError(f'no training unit has at most {length} tokens', 'begin the curriculum with longer rows')
-            self.orders[length] = Order(fitting,c.seed)
+            self.orders[length] = Order(fitting,c.seed,candidates.place[chains.unit_entity[fitting]],c.together)
 
     def __call__(self, step:int, cursor:Cursor)->Reading:
         c,length = self.c,row_length(step,self.c)
