@@ -118,34 +118,38 @@ class Context(NamedTuple):
 IN_CACHE = 2**20 # logits that are worked on at once
 
 class Attend(torch.autograd.Function):
-    "`softmax(scale * q k^T + bias) v`, a few heads after the other. q, k (n, length, channels), v (n, length, size), bias (n, length, length); all of one type."
+    "`softmax(scale * q k^T + bias) v`, a few heads after the other, and the bias for the next layer. q, k (n, length, channels), v (n, length, size), bias (n, length, length); all of one type."
     @staticmethod
-    def forward(ctx, bias:Tensor, q:Tensor, k:Tensor, v:Tensor, scale:float)->Tensor:
+    def forward(ctx, bias:Tensor, q:Tensor, k:Tensor, v:Tensor, scale:float)->tuple[Tensor,Tensor]:
         weights,found = torch.empty_like(bias),torch.empty_like(v)
         for part in parts_in_cache(bias):
             torch.softmax(torch.baddbmm(bias[part],q[part],k[part].transpose(-1,-2),alpha=scale),-1,out=weights[part])
             torch.bmm(weights[part],v[part],out=found[part])
         ctx.save_for_backward(weights,q,k,v)
         ctx.scale = scale
-        return found
+        ctx.set_materialize_grads(False)
+        return found,bias.view_as(bias)
 
     @staticmethod
-    def backward(ctx, gradient:Tensor):
+    def backward(ctx, gradient:Tensor, above:Tensor|None):
+        if gradient is None: return above,None,None,None,None
         weights,q,k,v = ctx.saved_tensors
-        of_bias,of_q,of_k,of_v,gradient = *(torch.empty_like(x) for x in (weights,q,k,v)),gradient.contiguous()
+        of_bias = torch.empty_like(weights) if above is None else above.contiguous()
+        of_q,of_k,of_v,gradient = *(torch.empty_like(x) for x in (q,k,v)),gradient.contiguous()
         for part in parts_in_cache(weights):
-            torch._softmax_backward_data(torch.bmm(gradient[part],v[part].transpose(-1,-2)),weights[part],-1,weights.dtype,grad_input=of_bias[part])
-            torch.bmm(of_bias[part],k[part],out=of_q[part]); torch.bmm(of_bias[part].transpose(-1,-2),q[part],out=of_k[part]); torch.bmm(weights[part].transpose(-1,-2),gradient[part],out=of_v[part])
+            here = torch._softmax_backward_data(torch.bmm(gradient[part],v[part].transpose(-1,-2)),weights[part],-1,weights.dtype)
+            torch.bmm(here,k[part],out=of_q[part]); torch.bmm(here.transpose(-1,-2),q[part],out=of_k[part]); torch.bmm(weights[part].transpose(-1,-2),gradient[part],out=of_v[part])
+            of_bias[part].copy_(here) if above is None else of_bias[part].add_(here)
         return of_bias,of_q.mul_(ctx.scale),of_k.mul_(ctx.scale),of_v,None
 
 def parts_in_cache(logits:Tensor)->list[slice]:
     many = max(1,IN_CACHE//logits[0].numel())
     return [slice(i,i+many) for i in range(0,len(logits),many)]
 
-def attend(bias:Tensor, q:Tensor, k:Tensor, v:Tensor, scale:float)->Tensor:
+def attend(bias:Tensor, q:Tensor, k:Tensor, v:Tensor, scale:float)->tuple[Tensor,Tensor]:
     "The same; in one piece where there is no such cache."
     if bias.device.type=='cpu': return Attend.apply(bias,q,k,v,scale)
-    return torch.baddbmm(bias,q,k.transpose(-1,-2),alpha=scale).softmax(-1)@v
+    return torch.baddbmm(bias,q,k.transpose(-1,-2),alpha=scale).softmax(-1)@v,bias
 
 # %% ../../nbs/05_encoder.ipynb #b66d0835
 class Block(nn.Module):
@@ -158,16 +162,16 @@ class Block(nn.Module):
         self.up = nn.Linear(c.hidden,c.feed_forward*(2 if self.gated else 1),bias=c.biases)
         self.down = nn.Linear(c.feed_forward,c.hidden,bias=c.biases)
 
-    def attention(self, x:Tensor, c:Context)->Tensor:
+    def attention(self, x:Tensor, c:Context)->tuple[Tensor,Tensor]:
         b,n,d = x.shape
         q,k,v = qkv = self.qkv(x).view(b,n,3,self.heads,d//self.heads).permute(2,3,0,1,4)               # each (heads, batch, length, size)
         if c.rotation: q,k = rotate(qkv[:2],*c.rotation)
         scale = (d//self.heads)**-.5
         if c.query is not None: q,k = torch.cat([q,c.query.type_as(q)/scale],-1),torch.cat([k,c.key.type_as(k)],-1)
         flat = lambda x: x.reshape(b*self.heads,n,-1)
-        if c.factor is not None: seen = flat((q@k.transpose(-1,-2)*scale*c.factor+c.bias).softmax(-1).type_as(v)@v)
-        else: seen = attend(flat(c.bias),flat(q),flat(k),flat(v),scale)
-        return self.out(seen.view(self.heads,b,n,-1).permute(1,2,0,3).reshape(b,n,d))
+        if c.factor is not None: seen,bias = flat((q@k.transpose(-1,-2)*scale*c.factor+c.bias).softmax(-1).type_as(v)@v),c.bias
+        else: seen,bias = attend(flat(c.bias),flat(q),flat(k),flat(v),scale)
+        return self.out(seen.view(self.heads,b,n,-1).permute(1,2,0,3).reshape(b,n,d)),bias.view_as(c.bias)
 
     def feed(self, x:Tensor)->Tensor:
         h = self.up(x)
@@ -175,12 +179,14 @@ class Block(nn.Module):
         else: h = F.gelu(h)
         return self.down(h)
 
-    def forward(self, x:Tensor, c:Context)->Tensor:
+    def forward(self, x:Tensor, c:Context)->tuple[Tensor,Context]:
+        "The states, and the context for the next layer."
+        seen,bias = self.attention(self.norm_attention(x) if self.norm_first else x,c)
         if self.norm_first:
-            x = x+self.attention(self.norm_attention(x),c)
-            return x+self.feed(self.norm_feed(x))
-        x = self.norm_attention(x+self.attention(x,c)).type_as(x)
-        return self.norm_feed(x+self.feed(x)).type_as(x)
+            x = x+seen
+            return x+self.feed(self.norm_feed(x)),c._replace(bias=bias)
+        x = self.norm_attention(x+seen).type_as(x)
+        return self.norm_feed(x+self.feed(x)).type_as(x),c._replace(bias=bias)
 
 def norm_of(c:EncoderConfig)->nn.Module: return RMSNorm(c.hidden) if c.norm=='rms' else nn.LayerNorm(c.hidden,bias=c.biases)
 
@@ -323,8 +329,8 @@ class Encoder(nn.Module):
         if torch.is_autocast_enabled(x.device.type): x = x.to(torch.get_autocast_dtype(x.device.type))
         context = context_of(self,batch,x.dtype)
         for block in self.blocks:
-            if self.config.recompute and torch.is_grad_enabled(): x = checkpoint(block,x,context,use_reentrant=False)
-            else: x = block(x,context)
+            if self.config.recompute and torch.is_grad_enabled(): x,context = checkpoint(block,x,context,use_reentrant=False)
+            else: x,context = block(x,context)
         return self.norm(x) if self.config.norm_first else x
 
     def logits(self, states:Tensor)->Tensor:
