@@ -228,22 +228,21 @@ def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedd
             if draft: near[x] = nearest(q,draft)
             else: whole.append(q)                                  # a hundred thousand candidates each
         if not draft: draft = fit_fusion(list(few.values()),columns,seed); near = {x:nearest(q,draft) for x,q in zip(some,whole)}
-    near = {x:q for x,q in near.items() if q}
+    near = {x:q for x,q in near.items() if q and len(q.features)>1}
     plain = fit_fusion(list(few.values()),columns,seed)
     on_top = lambda name: fit_fusion([few[x] for x in fresh],[COLUMNS.index(name)],seed,base=plain)
     found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
     return {name:replace(f,temperature=temperature) if temperature else calibrated(f,whole) for name,f in found.items()}|boosted(near,fresh,columns,plain,seed)
 
 def boosted(near:dict, fresh:list, columns:list[int], plain:Fusion, seed:int)->dict:
-    "Trees over `columns`, and the encoder weighed on top of them: on questions that the trees of its fit did not see, the halves of `fresh`."
-    trees,fresh,seen_by = fit_boosted(list(near.values()),columns,plain,seed),[x for x in sorted(fresh) if x in near],[]
+    "Trees over `columns`, and the encoder weighed on top of them, on questions that trees of the other half of `fresh` have not seen; nothing where there are no two."
+    fresh,seen_by = [x for x in sorted(fresh) if x in near],[]
+    if len(fresh)<2: return {}
+    trees = fit_boosted(list(near.values()),columns,plain,seed)
     for half in (fresh[:len(fresh)//2],fresh[len(fresh)//2:]):
         others = fit_boosted([q for x,q in near.items() if x not in set(half)],columns,plain,seed)
         seen_by += [with_column(near[x],others.of(near[x].kind,near[x].features)) for x in half]
     return {'boosted':Stacked(trees,fit_fusion(seen_by,[len(COLUMNS),COLUMNS.index('encoder')],seed)),'boosted without encoder':trees}
-
-    found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
-    return {name:replace(f,temperature=temperature) if temperature else calibrated(f,whole) for name,f in found.items()}|{'boosted':stacked,'boosted without encoder':trees}
 
 # %% ../../nbs/07c_edges.ipynb #502a920c
 def where_is(edges:Edges, head:int, tail:int)->str:
