@@ -83,7 +83,7 @@ class Witnesses:
         e,c = self.edges,self.sites.chains
         head,name = int(c.head[leaf]),e.names[pool[0]]
         units,alike = e.texts.nearest(e.places[head],text_without(c,unit,leaf),self.calling,head)
-        answers = lambda u,r: e.features.answers.get((int(c.unit_entity[u]),r,''),())
+        answers = lambda u,r: e.features.answers_of(int(c.unit_entity[u]),r)
         outside = lambda u: [NONE] if any(e.names[t]==name for t in answers(u,INVOKES)) else ()
         return np.concatenate([votes(units,alike,lambda u: answers(u,CALLS),pool),votes(units,alike,outside,np.array([NONE]))])
 

@@ -47,7 +47,7 @@ def evenly(sizes:dict, most:int)->dict:
 class Known:
     "A graph and its chains, and what all questions about its edges share; turned, those are questions about heads."
     def __init__(self, kg:KnowledgeGraph, chains:ChainSet, tokenizer:Tokenizer, seed:int, turned:bool=False):
-        self.kg,self.chains,self.tokenizer,self.seed,self.turned,self.vectors = kg,chains,tokenizer,seed,turned,{}
+        self.kg,self.chains,self.tokenizer,self.seed,self.turned,self.vectors,self.named = kg,chains,tokenizer,seed,turned,{},{}
         self.places,self.modules,self.types,self.names = (kg.entities[c].to_numpy() for c in ('repository','module','type','name'))
         self.texts = Texts(chains,self.places[chains.unit_entity])
         self.receivers = None if turned else Receivers(chains,tokenizer,self.places[chains.unit_entity],kg.entities.qualified_name.tolist())
@@ -159,13 +159,13 @@ def minilm_scorer(edges:Edges, asked:list[tuple[int,int]], minilm:Embedder):
 # %% ../../nbs/07c_edges.ipynb #2ccf3ebe
 def text_scorer(edges:Edges, asked:list[tuple[int,int]]):
     "A function of (number of the question, candidates) that gives two columns: the votes of the units of its repository that know an answer to its relation, nearest in words, none of the asking entity; and the strongest vote."
-    c,answers,knows = edges.chains,edges.features.answers,{}
+    c,answers,knows = edges.chains,edges.features.answers_of,{}
     for r in {int(c.relation[l]) for _,l in asked}:
         knows[r] = np.zeros(len(edges.places),bool)
         knows[r][edges.seen[edges.seen[:,1]==r,0]] = True
     def of(i, candidates):
         (u,l),h,r = asked[i],int(c.head[asked[i][1]]),int(c.relation[asked[i][1]])
-        return votes(*edges.texts.nearest(edges.places[h],text_without(c,u,l),knows[r],h),lambda unit: answers.get((int(c.unit_entity[unit]),r,''),()),candidates)
+        return votes(*edges.texts.nearest(edges.places[h],text_without(c,u,l),knows[r],h),lambda unit: answers(int(c.unit_entity[unit]),r),candidates)
     return of
 
 def receiver_scorer(edges:Edges, asked:list[tuple[int,int]]):
@@ -289,10 +289,12 @@ def edges_task(task:str, edges:Edges, asked:list, fusions:dict, embedder:Embedde
 # %% ../../nbs/07c_edges.ipynb #0f8dfa60
 def alike(edges:Edges, unit:int, leaf:int)->bool:
     "Whether another fitting entity of the repository has the name of the leaf's tail."
-    t,place = int(edges.chains.tail[leaf]),edges.places[edges.chains.head[leaf]]
+    t,place,r = int(edges.chains.tail[leaf]),edges.places[edges.chains.head[leaf]],int(edges.chains.relation[leaf])
     if edges.places[t]!=place: return False
-    table = edges.table[place,int(edges.chains.relation[leaf])]
-    return int(((edges.names[table]==edges.names[t])&(edges.places[table]==place)).sum())>=2
+    if (place,r) not in edges.named:
+        table = edges.table[place,r]
+        edges.named[place,r] = Counter(edges.names[table[edges.places[table]==place]].tolist())
+    return edges.named[place,r][edges.names[t]]>=2
 
 def disambiguation_task(edges:Edges, asked:list, fusions:dict, embedder:Embedder, minilm:Embedder|None)->tuple[dict,pd.DataFrame]:
     "Which of the entities of one name? Hits@1 is the headline."

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['WORD', 'SHOWN', 'FEATURES', 'BASELINES', 'TYPES', 'SAMPLE', 'NEAR', 'words_of', 'incidence', 'overlap', 'prefixes',
-           'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion', 'fit_fusion',
-           'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
+           'Groups', 'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion',
+           'fit_fusion', 'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
 
 # %% ../../nbs/05b_scoring.ipynb #07a5a3e0
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize, sparse
@@ -54,33 +54,59 @@ def prefixes(name:str)->list[str]:
 TYPES = ('Class','Interface','ExceptionType')
 
 # %% ../../nbs/05b_scoring.ipynb #2a6db2aa
+class Groups:
+    "Members by key, ascending, and how often each was given: three arrays, since millions of small sets are gigabytes."
+    def __init__(self, keys:np.ndarray, members:np.ndarray, many:int): # int64 (given,) each, members below `many`
+        given,self.times = np.unique(keys*many+members,return_counts=True)
+        self.keys,self.members = given//many,given%many
+
+    def of(self, key:int)->np.ndarray: return self.members[slice(*np.searchsorted(self.keys,[key,key+1]))]
+
+    def counted(self, key:int)->tuple[np.ndarray,np.ndarray]:
+        "Members, and how often each was given."
+        at = slice(*np.searchsorted(self.keys,[key,key+1]))
+        return self.members[at],self.times[at]
+
+    def of_many(self, keys:np.ndarray)->tuple[np.ndarray,np.ndarray]:
+        "The members of several keys, one after the other, and how many each has (keys,)."
+        first,last = np.searchsorted(self.keys,keys),np.searchsorted(self.keys,keys,side='right')
+        sizes = last-first
+        return self.members[np.repeat(first-np.cumsum(sizes)+sizes,sizes)+np.arange(sizes.sum())],sizes
+
 class Counted:
     "The facts of a graph, arranged for the features of candidates. All lists (entities,)."
     def __init__(self, facts:np.ndarray, names:list[str], modules:list[str], types:list[str], places:list[str], turned:bool=False):
         self.types,self.places,self.turned = np.array(types),np.array(places),turned
         number = lambda keys: np.unique([f'{p}|{k}' for p,k in zip(places,keys)],return_inverse=True)[1]
         self.module,self.package = number(modules),number([m.rpartition('.')[0] for m in modules])
+        self.place = np.unique(places,return_inverse=True)[1]+1 if turned else np.zeros(len(names),np.int64)      # where answers come from
         declared = facts[facts[:,1]==RELATIONS.index('declares')]
         self.container = np.full(len(names),-1)
         self.container[declared[:,2]] = declared[:,0]                       # the class around an entity
-        self.tails,self.heads,self.answers,self.parents,self.imports = (defaultdict(set) for _ in range(5))
-        self.in_module,self.in_class,self.count = defaultdict(Counter),defaultdict(Counter),np.zeros((len(RELATIONS),len(names)),np.float32)
-        for head,r,tail in facts.tolist():
-            h,t = (tail,head) if turned else (head,tail)
-            here = self.around_of(t)
-            self.tails[h,here].add(t); self.heads[t].add(h); self.answers[h,r,here].add(t); self.count[r,t] += 1
-            self.in_module[int(self.module[h]),r][t] += 1
-            if self.container[h]>=0: self.in_class[int(self.container[h])][t] += h!=t
-            if RELATIONS[r]=='inherits_from': self.parents[head].add(tail)
-            if RELATIONS[r]=='imports': self.imports[int(self.module[head])].add(names[tail])
+        self.parents,self.imports = defaultdict(set),defaultdict(set)
+        for head,_,tail in facts[facts[:,1]==RELATIONS.index('inherits_from')].tolist(): self.parents[head].add(tail)
+        for head,_,tail in facts[facts[:,1]==RELATIONS.index('imports')].tolist(): self.imports[int(self.module[head])].add(names[tail])
+        r,many = facts[:,1],len(names)
+        h,t = (facts[:,2],facts[:,0]) if turned else (facts[:,0],facts[:,2])
+        groups = lambda keys,which=slice(None): Groups(np.asarray(keys,np.int64)[which],t[which],many)
+        self.tails,self.heads = groups(self.key(h,0,self.place[t])),Groups(t,h,many)
+        self.answers = groups(self.key(h,r,self.place[t]))
+        self.in_module,self.in_class = groups(self.module[h]*len(RELATIONS)+r),groups(self.container[h],(self.container[h]>=0)&(h!=t))
+        self.count = np.bincount(r*many+t,minlength=len(RELATIONS)*many).reshape(len(RELATIONS),many).astype(np.float32)
         self.all = self.count.sum(0)
         self.words,self.last = incidence([words_of(n) for n in names])[0],incidence([words_of(n.rpartition('.')[2]) for n in names])[0]
         self.prefixes,self.prefix = incidence([prefixes(n) for n in names])
         self.prefix_names = list(self.prefix)
 
-    def around_of(self, candidate:int)->str:
+    def key(self, head, relation, place): return (head*len(RELATIONS)+relation)*(int(self.place.max(initial=0))+1)+place
+
+    def around_of(self, candidate:int)->int:
         "The repository of a turned question's candidates: that of all answers, since `len` has a hundred thousand callers elsewhere."
-        return self.places[candidate] if self.turned else ''
+        return int(self.place[candidate])
+
+    def answers_of(self, head:int, relation:int, here:int=0)->list[int]:
+        "The known tails; of a turned graph the known heads, in the repository `here`."
+        return self.answers.of(self.key(head,relation,here)).tolist()
 
     def ancestors(self, entity:int)->list[int]:
         "All classes above a class."
@@ -88,14 +114,14 @@ class Counted:
         while waiting: new = self.parents.get(waiting.pop(),set())-found; found |= new; waiting += sorted(new)
         return sorted(found)
 
-    def near(self, head:int, relation:int, here:str)->Counter:
-        "What those answer who share tails with `head`, each weighed by how much they share."
-        votes,support = Counter(),Counter()
-        for shared in sorted(self.tails.get((head,here),())):
-            for other in sorted(self.heads[shared]-{head}): votes[other] += 1/len(self.heads[shared])
-        for other,weight in votes.items():
-            for t in self.answers.get((other,relation,here),()): support[t] += weight
-        return support
+    def near(self, head:int, relation:int, here:int)->tuple[np.ndarray,np.ndarray]:
+        "What those answer who share tails with `head`, each weighed by how much they share: the answers, and the weights of each."
+        others,sizes = self.heads.of_many(self.tails.of(self.key(head,0,here)))
+        weight = np.repeat(1/np.maximum(sizes,1),sizes)[others!=head]
+        others,whose = np.unique(others[others!=head],return_inverse=True)
+        answers,sizes = self.answers.of_many(self.key(others,relation,here))
+        answers,which = np.unique(answers,return_inverse=True)
+        return answers,np.bincount(which,np.repeat(np.bincount(whose,weight,len(others)),sizes),len(answers))
 
 # %% ../../nbs/05b_scoring.ipynb #248e3793
 class GraphFeatures(Counted):
@@ -114,16 +140,19 @@ class GraphFeatures(Counted):
     def of(self, head:int, relation:int, candidates:np.ndarray)->np.ndarray:
         "Features (candidates, len(FEATURES)) of `(head, relation, ?)`, counts as logarithms; of a turned graph those of `(?, relation, head)`."
         share = lambda x: x/max(1e-9,x.max(initial=0))
-        at = lambda counted: np.array([counted.get(c,0) for c in candidates.tolist()],np.float32) if counted else np.zeros(len(candidates),np.float32)
+        def at(members, counts):
+            found = np.zeros(len(self.types),np.float32)
+            found[members] = counts
+            return found[candidates]
         mine,around,type_ = int(self.module[head]),int(self.container[head]),self.types[candidates]
         inherited,imported = self.reached(head,around,candidates)
-        here = self.around_of(int(candidates[0])) if len(candidates) else ''
-        own = np.isin(candidates,list(self.tails.get((head,here),())))&(around>=0)
-        frequent,near,used = self.count[relation,candidates],at(self.near(head,relation,here)),at(self.in_module.get((mine,relation)))
+        here = self.around_of(int(candidates[0])) if len(candidates) else 0
+        own = np.isin(candidates,self.tails.of(self.key(head,0,here)))&(around>=0)
+        frequent,near,used = self.count[relation,candidates],at(*self.near(head,relation,here)),at(*self.in_module.counted(mine*len(RELATIONS)+relation))
         columns = (np.log1p(frequent), np.log1p(10*near), overlap(self.words,head,candidates), overlap(self.last,head,candidates),
             self.module[candidates]==mine, (self.container[candidates]==around)&(around>=0), self.package[candidates]==self.package[head],
             inherited, imported,
-            np.log1p(used), np.log1p(np.maximum(at(self.in_class.get(around))-own,0)), np.log1p(self.all[candidates]),
+            np.log1p(used), np.log1p(np.maximum(at(*self.in_class.counted(around))-own,0)), np.log1p(self.all[candidates]),
             self.places[candidates]=='', np.isin(type_,TYPES), type_=='Function', type_=='Method', share(frequent), share(near), share(used))
         return np.stack([np.asarray(c,np.float32) for c in columns],1)
 
