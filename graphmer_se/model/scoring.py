@@ -73,6 +73,7 @@ class Groups:
         sizes = last-first
         return self.members[np.repeat(first-np.cumsum(sizes)+sizes,sizes)+np.arange(sizes.sum())],sizes
 
+# %% ../../nbs/05b_scoring.ipynb #49472901
 class Counted:
     "The facts of a graph, arranged for the features of candidates. All lists (entities,)."
     def __init__(self, facts:np.ndarray, names:list[str], modules:list[str], types:list[str], places:list[str], turned:bool=False):
