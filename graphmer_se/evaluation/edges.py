@@ -26,7 +26,7 @@ from ..model.batches import MaskConfig, assemble, pack
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
 from ..model.objectives import to_tensors
-from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Question, before_others, calibrated, fit_boosted, fit_fusion, graph_features, nearest, prefiltered, thinned
+from ..model.scoring import BASELINES, FEATURES, Boosted, Fusion, Groups, Question, before_others, calibrated, fit_boosted, fit_fusion, graph_features, nearest, prefiltered, thinned
 from ..model.symbols import numbered_facts
 from ..model.tokens import MASK, card_text
 from ..model.validation import autocast
@@ -51,13 +51,22 @@ class Known:
         self.places,self.modules,self.types,self.names = (kg.entities[c].to_numpy() for c in ('repository','module','type','name'))
         self.texts = Texts(chains,self.places[chains.unit_entity])
         self.receivers = None if turned else Receivers(chains,tokenizer,self.places[chains.unit_entity],kg.entities.qualified_name.tolist())
-        self.facts,self.answers,self.pairs = numbered_facts(kg),defaultdict(set),Counter()
-        for h,r,t in self.facts.tolist():
-            self.answers[(t,r) if turned else (h,r)].add(h if turned else t); self.pairs[h,t] += 1
+        self.facts = numbered_facts(kg)
+        h,r,t = self.facts.T
+        self.answers,self.pairs = Groups((t if turned else h)*len(RELATIONS)+r,h if turned else t,len(kg.entities)),Groups(h,t,len(kg.entities))
         ontology = load_ontology()
         fits = {r:np.array([ontology.accepts(t,getattr(ontology.relations[RELATIONS[r]],'domain' if turned else 'range')) for t in self.types],bool) for r in ASKED_IDS}
         around = self.places=='' if not turned else np.zeros(len(self.places),bool)          # what is outside is nobody's head
         self.table = {(place,r):np.flatnonzero(fits[r]&((self.places==place)|around)) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
+
+    def right(self, known:int, relation:int)->np.ndarray:
+        "All known tails of a head; turned, all known heads of a tail."
+        return self.answers.of(known*len(RELATIONS)+relation)
+
+    def links(self, head:int, tail:int)->int:
+        "How many facts lead from one entity to another."
+        tails,times = self.pairs.counted(head)
+        return int(times[tails==tail].sum())
 
     def text(self, ids:np.ndarray)->str: return self.tokenizer.decode(ids.tolist(),skip_special_tokens=False)
 
@@ -94,7 +103,7 @@ class Edges(Known):
                 key = (int(c.head[l]),int(c.relation[l]),int(c.tail[l]))
                 if not c.own[l] or key[1] not in ASKED_IDS or key in seen or not fits(u,l): continue
                 seen.add(key)
-                if self.pairs[key[0],key[2]]>1: twice += 1
+                if self.links(key[0],key[2])>1: twice += 1
                 else: asked[key[1]].append((u,l))
         rng,found = np.random.default_rng(seed_for(self.seed,'sample edges')),[]
         for relation,many in evenly({r:len(pool) for r,pool in asked.items()},most).items(): found += [asked[relation][j] for j in sorted(rng.choice(len(asked[relation]),many,replace=False))]
@@ -108,7 +117,7 @@ class Edges(Known):
             candidates = self.table[self.places[h],r]
             if choose is not None: candidates = candidates[choose(candidates,answer)]
             columns = np.column_stack([self.features.of(known,r,candidates),*(s(i,candidates) for s in scorers.values())])
-            yield l,candidates,Question(r,columns,int(np.searchsorted(candidates,answer)),np.isin(candidates,list(self.answers[known,r]-{answer})))
+            yield l,candidates,Question(r,columns,int(np.searchsorted(candidates,answer)),np.isin(candidates,self.right(known,r))&(candidates!=answer))
 
 # %% ../../nbs/07c_edges.ipynb #26bc9953
 def vector_scorer(edges:Edges, name:str, asked:list[tuple[int,int]], cards, questions):

@@ -106,4 +106,4 @@ def fact_scorers(edges:Edges, asked:list, places:list[str])->dict:
 def one_way(edges:Edges, unit:int, leaf:int)->bool:
     "Whether no fact leads back from the leaf's tail to its head."
     h,t = int(edges.chains.head[leaf]),int(edges.chains.tail[leaf])
-    return h==t or not edges.pairs[t,h]
+    return h==t or not edges.links(t,h)
