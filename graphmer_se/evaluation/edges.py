@@ -10,6 +10,7 @@ __all__ = ['ASKED', 'ASKED_IDS', 'REACHED', 'SYMBOLIC', 'COLUMNS', 'WHOLE', 'eve
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
+from itertools import chain
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 import numpy as np
@@ -228,20 +229,19 @@ WHOLE = 200     # questions whose candidates are all kept at once, for the tempe
 def fitted(edges:Edges, known:list, fresh:list, embedder:Embedder, minilm:Embedder|None, temperature:float=0.)->dict:
     "The fusions by name, from questions of training (`known`) and validation (`fresh`) repositories; empty where the latter have none. A `temperature` of 0 is fitted on the latter."
     if not fresh: return {}
-    rng,columns,seed,whole,draft = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(SYMBOLIC))),edges.seed,[],None
-    few,near = {},{}              # by (unit, leaf): a sample of the candidates, and the nearest of them by a fusion of the first questions
+    rng,columns,seed = np.random.default_rng(seed_for(edges.seed,'thinned questions')),list(range(len(SYMBOLIC))),edges.seed
+    questions = lambda part,*encoders: ((x,q) for x,(*_,q) in zip(part,edges.answered(part,columns_of(edges,part,*encoders))))
     some = fresh[::-(-len(fresh)//WHOLE)]
-    for part,*encoders in ((some,embedder,minilm),(sorted(set(fresh)-set(some)),embedder,minilm),(known,None,None)):
-        for x,(*_,q) in zip(part,edges.answered(part,columns_of(edges,part,*encoders))):
-            few[x] = thinned(q,rng)
-            if draft: near[x] = nearest(q,draft)
-            else: whole.append(q)                                  # a hundred thousand candidates each
-        if not draft: draft = fit_fusion(list(few.values()),columns,seed); near = {x:nearest(q,draft) for x,q in zip(some,whole)}
+    whole = dict(questions(some,embedder,minilm))                  # a hundred thousand candidates each
+    few = {x:thinned(q,rng) for x,q in whole.items()}              # by (unit, leaf): a sample of the candidates
+    draft = fit_fusion(list(few.values()),columns,seed)
+    near = {x:nearest(q,draft) for x,q in whole.items()}           # and the best of them by a fusion of the first questions
+    for x,q in chain(questions(sorted(set(fresh)-set(some)),embedder,minilm),questions(known,None,None)): few[x],near[x] = thinned(q,rng),nearest(q,draft)
     near = {x:q for x,q in near.items() if q and len(q.features)>1}
     plain = fit_fusion(list(few.values()),columns,seed)
     on_top = lambda name: fit_fusion([few[x] for x in fresh],[COLUMNS.index(name)],seed,base=plain)
     found = {'fusion':on_top('encoder'),'fusion without encoder':plain,**({'fusion with MiniLM':on_top('MiniLM')} if minilm else {})}
-    return {name:replace(f,temperature=temperature) if temperature else calibrated(f,whole) for name,f in found.items()}|boosted(near,fresh,columns,plain,seed)
+    return {name:replace(f,temperature=temperature) if temperature else calibrated(f,list(whole.values())) for name,f in found.items()}|boosted(near,fresh,columns,plain,seed)
 
 def boosted(near:dict, fresh:list, columns:list[int], plain:Fusion, seed:int)->dict:
     "Trees over `columns`, and the encoder weighed on top of them, on questions that trees of the other half of `fresh` have not seen; nothing where there are no two."

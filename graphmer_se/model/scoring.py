@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WORD', 'SHOWN', 'FEATURES', 'BASELINES', 'TYPES', 'SAMPLE', 'NEAR', 'words_of', 'incidence', 'overlap', 'prefixes',
-           'Groups', 'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion',
-           'fit_fusion', 'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
+           'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion', 'fit_fusion',
+           'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
 
 # %% ../../nbs/05b_scoring.ipynb #07a5a3e0
 import re
@@ -18,6 +18,7 @@ from ..core import GraphmerError, seed_for
 from sklearn.ensemble import HistGradientBoostingClassifier
 from ..kg.store import KnowledgeGraph
 from .chains import LEAF_RELATIONS, RELATIONS
+from .symbols import Groups
 
 # %% ../../nbs/05b_scoring.ipynb #3ed1f49b
 WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+')
@@ -52,26 +53,6 @@ def prefixes(name:str)->list[str]:
     return ['.'.join(parts[:i]) for i in range(1,len(parts)+1)]
 
 TYPES = ('Class','Interface','ExceptionType')
-
-# %% ../../nbs/05b_scoring.ipynb #2a6db2aa
-class Groups:
-    "Members by key, ascending, and how often each was given: three arrays, since millions of small sets are gigabytes."
-    def __init__(self, keys:np.ndarray, members:np.ndarray, many:int): # int64 (given,) each, members below `many`
-        given,self.times = np.unique(keys*many+members,return_counts=True)
-        self.keys,self.members = given//many,given%many
-
-    def of(self, key:int)->np.ndarray: return self.members[slice(*np.searchsorted(self.keys,[key,key+1]))]
-
-    def counted(self, key:int)->tuple[np.ndarray,np.ndarray]:
-        "Members, and how often each was given."
-        at = slice(*np.searchsorted(self.keys,[key,key+1]))
-        return self.members[at],self.times[at]
-
-    def of_many(self, keys:np.ndarray)->tuple[np.ndarray,np.ndarray]:
-        "The members of several keys, one after the other, and how many each has (keys,)."
-        first,last = np.searchsorted(self.keys,keys),np.searchsorted(self.keys,keys,side='right')
-        sizes = last-first
-        return self.members[np.repeat(first-np.cumsum(sizes)+sizes,sizes)+np.arange(sizes.sum())],sizes
 
 # %% ../../nbs/05b_scoring.ipynb #49472901
 class Counted:
