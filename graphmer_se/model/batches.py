@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PARTS', 'SHINGLE', 'FIELDS', 'Split', 'split_files', 'load_split', 'shingles', 'repeated_files', 'units_of',
-           'sample_units', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'choose_groups', 'hide',
-           'overlaps', 'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'Order', 'in_blocks', 'training_batch']
+           'sample_units', 'MaskConfig', 'mask_words', 'Query', 'Chain', 'assemble', 'hiding_chances', 'choose_groups',
+           'hide', 'overlaps', 'attach', 'Batch', 'Packer', 'pack', 'Cursor', 'Order', 'in_blocks', 'training_batch']
 
 # %% ../../nbs/04a_batches.ipynb #9f409b3e
 import bisect
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from ..core import GraphmerError, read_json, seed_for
-from .chains import ChainSet
+from .chains import RELATIONS, ChainSet
 from .tokens import END, MASK, PAD
 from ..parsing.corpus import draw_parts
 
@@ -83,6 +83,7 @@ class MaskConfig:
     span_most:int = 5
     leaves_share:float = .7    # samples that carry leaves at all
     mnm_rate:float = .3        # leaf groups that are masked
+    relation_balance:float = 0. # 0: a group of any relation as often; 1: every relation as often, whatever its number of groups
     evidence_rate:float = .5   # masked own facts whose evidence is hidden as well
     groups_most:int = 12       # leaf groups per chain
     slots_fewest:int = 3       # mask tokens of a masked group: drawn from this range, both ends included
@@ -90,7 +91,7 @@ class MaskConfig:
     whole_words:float = 1.     # chains whose identifiers are hidden whole; in the others single tokens are
 
     def __post_init__(self):
-        for name in ('span_p','leaves_share','mnm_rate','evidence_rate','whole_words'):
+        for name in ('span_p','leaves_share','mnm_rate','relation_balance','evidence_rate','whole_words'):
             if not 0<=getattr(self,name)<=1: raise GraphmerError(f'{name} = {getattr(self,name)} is not a share in [0, 1]', 'choose a value between 0 and 1')
         if not 1<=self.slots_fewest<=self.slots_most: raise GraphmerError(f'slots_fewest = {self.slots_fewest}, slots_most = {self.slots_most} is no range', 'give 1 <= slots_fewest <= slots_most')
         for name in ('span_most','groups_most'):
@@ -138,13 +139,15 @@ def assemble(
     chains:ChainSet, unit:int, config:MaskConfig, mlm_rate:float, rng, longest:int,
     ask:int|None=None,     # hide this leaf group and its evidence, and nothing else
     leaves:bool|None=None, # carry leaves; drawn by `leaves_share` when `None`
+    chances:np.ndarray|None=None, # (relations,) that a group is hidden; `mnm_rate` for all when `None`
 )->Chain:
     "Build the chain of a unit with its hidden parts."
     a,b = chains.unit_start[unit],chains.unit_end[unit]
     ids,names,opens = chains.tokens[a:b].copy(),chains.identifier[a:b],chains.opens[a:b]
     keep,hidden = np.ones(b-a,bool),np.zeros(b-a,bool)
-    groups = choose_groups(chains, unit, config, rng, ask, rng.random()<config.leaves_share if leaves is None else leaves)
-    masked = {ask} if ask is not None else {l for l in groups if rng.random()<config.mnm_rate}
+    groups = choose_groups(chains, unit, config, rng, ask, rng.random()<config.leaves_share if leaves is None else leaves, chances)
+    chance = lambda l: config.mnm_rate if chances is None else chances[chains.relation[l]]
+    masked = {ask} if ask is not None else {l for l in groups if rng.random()<chance(l)}
     secret = set()
     for l in sorted(masked):
         if l==ask or (chains.own[l] and rng.random()<config.evidence_rate): secret |= hide(chains, l, ids, names, opens, keep, hidden)
@@ -159,11 +162,25 @@ def assemble(
     return attach(chains, unit, ids, names, keep, hidden|lost, mlm, shown, masked, config, rng, longest)
 
 # %% ../../nbs/04a_batches.ipynb #abcd558d
-def choose_groups(chains:ChainSet, unit:int, config:MaskConfig, rng, ask, wanted:bool)->list[int]:
-    "A random choice of at most `groups_most` leaf groups, in the order of their anchors; the one that is asked about is among them."
+def hiding_chances(chains:ChainSet, units:np.ndarray, config:MaskConfig)->np.ndarray|None: # (relations,), or `None` when all are `mnm_rate`
+    "How often groups of each relation are hidden, such that `mnm_rate` of all groups of the units are: as their number to the power of -`relation_balance`, and at most always."
+    if not config.relation_balance: return None
+    size = (chains.leaf_offsets[1:]-chains.leaf_offsets[:-1])[units]
+    of = np.repeat(chains.leaf_offsets[units]-np.cumsum(size)+size,size)+np.arange(size.sum())
+    number = np.bincount(chains.relation[of],minlength=len(RELATIONS))
+    weight = np.maximum(number,1)**-float(config.relation_balance)
+    rate = lambda scale: np.minimum(1,scale*weight)@number/max(1,number.sum())
+    low,high = 0.,1/weight.min()
+    for _ in range(60): middle = (low+high)/2; low,high = (middle,high) if rate(middle)<config.mnm_rate else (low,middle)
+    return np.minimum(1,high*weight)
+
+def choose_groups(chains:ChainSet, unit:int, config:MaskConfig, rng, ask, wanted:bool, chances:np.ndarray|None=None)->list[int]:
+    "A random choice of at most `groups_most` leaf groups, in the order of their anchors; the one that is asked about is among them. What is seldom hidden by its `chances` is seldom chosen."
     every = chains.leaves(unit)
     if not wanted: return [] if ask is None else [ask]
-    if len(every)>config.groups_most: every = rng.choice(every,config.groups_most,replace=False)
+    if len(every)>config.groups_most:
+        weight = None if chances is None else np.maximum(chances[chains.relation[every]],1e-9)
+        every = rng.choice(every,config.groups_most,replace=False,p=weight if weight is None else weight/weight.sum())
     return sorted({*map(int,every),*([] if ask is None else [ask])})
 
 def hide(chains:ChainSet, leaf:int, ids, names, opens, keep, hidden)->set:
@@ -305,7 +322,7 @@ def in_blocks(groups:np.ndarray, size:int, rng)->np.ndarray:
     return order[np.argsort(rng.permutation(opens.sum())[np.cumsum(opens)-1],kind='stable')]
 
 def training_batch(
-    chains:ChainSet, units:Order, config:MaskConfig, mlm_rate:float, rows:int, length:int, step:int, cursor:Cursor,
+    chains:ChainSet, units:Order, config:MaskConfig, mlm_rate:float, rows:int, length:int, step:int, cursor:Cursor, chances:np.ndarray|None=None,
 )->tuple[Batch,Cursor]: # the batch, and where the next one starts
     "Fill rows with the next units of the epoch's order. A function of its arguments alone."
     rng,packer = np.random.default_rng(seed_for(units.seed,'hide',step)),Packer(rows,length)
@@ -316,6 +333,6 @@ def training_batch(
             epoch,position = epoch+1,0
             order = units(epoch)
             if len(packer.placed)>=len(order): break
-        if not packer.offer(assemble(chains,int(order[position]),config,mlm_rate,rng,length)): break
+        if not packer.offer(assemble(chains,int(order[position]),config,mlm_rate,rng,length,chances=chances)): break
         position += 1
     return packer.batch(),Cursor(epoch,position)
