@@ -78,6 +78,11 @@ def test_asking_again_gives_the_numbers_of_the_run(smoke, tmp_path):
     assert graphmer('evaluate', run.name, '--tasks', 'edges,search_masked', '-o', tmp_path/'again', home=smoke).stdout==done.stdout
     graphmer('evaluate', run.name, '--tasks', 'edges', '--set', 'test_edges=20', '-o', tmp_path/'fewer', home=smoke)
     assert 0<read_json(tmp_path/'fewer'/'evaluation'/'edges.json')['edges/questions']<=20
+    graphmer('evaluate', run.name, '--tasks', 'edges,search_named', '--set', 'control=random', '-o', tmp_path/'control', home=smoke)
+    for task in ('edges', 'search_named'):
+        m = read_json(tmp_path/'control'/'evaluation'/f'{task}.json')
+        assert abs(m[f'{task}/encoder/mrr']-m[f'{task}/random/mrr'])<.1 and m[f'{task}/encoder/mrr']!=read_json(run/'evaluation'/f'{task}.json')[f'{task}/encoder/mrr']
+    assert 'choose one of random, relations, names' in graphmer('evaluate', run.name, '--set', 'control=luck', home=smoke, check=False).stderr
     assert 'belongs to training' in graphmer('evaluate', run.name, '--set', 'steps=9', home=smoke, check=False).stderr
     assert 'KEY=VALUE' in graphmer('evaluate', run.name, '--set', 'test_edges', home=smoke, check=False).stderr
     assert 'unknown task' in graphmer('evaluate', run.name, '--tasks', 'edgez', home=smoke, check=False).stderr

@@ -18,6 +18,7 @@ import pyarrow as pa
 import torch
 from ..core import GraphmerError, give_back, read_arrays, read_json, write_json, write_table
 from .completion import COMPLETION_COLUMNS, completion_task
+from .controls import controlled
 from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
 from .libraries import libraries_task
 from .retrieval import retrieval_task, search_pools, tests_pools
@@ -173,7 +174,7 @@ def open_suite(folder, config:EvaluationConfig, seed:int, precision:str='auto', 
     folder = Path(folder)
     kg,chains = load(folder/'kg'),ChainSet(**read_arrays(folder/'chains.safetensors'))
     split,repeated = load_split(folder/'split.json')
-    model = load_model(folder/'checkpoints'/'final').to('cuda' if device!='cpu' and torch.cuda.is_available() else 'cpu')
+    model = controlled(load_model(folder/'checkpoints'/'final'),config.control).to('cuda' if device!='cpu' and torch.cuda.is_available() else 'cpu')
     part = lambda name: units_of(chains,split,name,repeated)
     return Suite(kg,chains,Embedder(model,load_tokenizer(folder/'tokenizer.json'),chosen_precision(precision),length,config.evaluate_rows),part('train'),part('validation'),part('test'),config,seed)
 
