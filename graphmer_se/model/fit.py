@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DEVICES', 'FINAL', 'FitConfig', 'check_device', 'process_count', 'faster_fp32', 'Fit', 'encoder_of', 'prepare', 'fit',
-           'Logs', 'peak_memory', 'finish', 'live', 'curves', 'train_here', 'launch', 'train_in_team']
+           'Logs', 'peak_memory', 'finish', 'live', 'curves', 'train_here', 'train_on_core', 'launch', 'train_in_team']
 
 # %% ../../nbs/06c_fit.ipynb #aa5b63fe
 import csv, importlib.util, json, os, subprocess, sys
@@ -30,7 +30,7 @@ FINAL = dict(fp32=torch.float32,bf16=torch.bfloat16)
 class FitConfig:
     "What surrounds the steps: the machine, how much of the corpus is used, which checkpoints stay."
     device:str = 'auto'    # auto takes a GPU when there is one
-    processes:int = 1      # that share each step: one per GPU or TPU core; 0 is one for each that is there
+    processes:int = 1      # that share each step: one per GPU; 0 is one for each that is there; on a TPU 1 is one core, and all else is all cores
     threads:int = 0        # of torch, per process; 0 takes every core
     samples:int = 0        # units to train on, drawn with the seed; 0 is all of them
     size:str = 'small'     # tiny, small, minilm, base, or custom: hidden, layers, heads and feed_forward given
@@ -202,6 +202,7 @@ def curves(rows:list[dict]):
     axes.set(xlabel='optimizer step',ylabel='loss (nats)'); axes.legend(frameon=False)
     return figure
 
+# %% ../../nbs/06c_fit.ipynb #aaaae0ac
 def train_here(folder, settings:dict):
     "Train in this process, or as one of the processes that a launcher started."
     f = prepare(folder,settings)
@@ -210,6 +211,10 @@ def train_here(folder, settings:dict):
     for log in bar:
         if f.leads: bar.set_postfix(loss=f'{log["loss"]:.3f}',refresh=False)
 
+def train_on_core(core:int, folder:str, settings:dict):
+    "What each process of `torch_xla.launch` does."
+    train_here(folder,settings)
+
 def launch(folder, settings:dict):
     "Train in as many processes as the settings say. A failure there is an error here, with its last words."
     config = FitConfig(**taken(FitConfig,settings))
@@ -217,8 +222,8 @@ def launch(folder, settings:dict):
     many = process_count(config)
     if many==1: return train_here(folder,settings)
     if config.device=='tpu':
-        from accelerate import notebook_launcher
-        return notebook_launcher(train_here,(folder,settings),num_processes=many)
+        import torch_xla
+        return torch_xla.launch(train_on_core,(str(folder),settings))
     command = [sys.executable,'-m','torch.distributed.run','--standalone','--nproc_per_node',str(many),'--no-python',str(Path(sys.executable).parent/'graphmer'),'fit',str(folder),'--settings',json.dumps(settings)]
     said = ''
     with subprocess.Popen(command,stdout=subprocess.DEVNULL,stderr=subprocess.PIPE,text=True,errors='replace') as process:
