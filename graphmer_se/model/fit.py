@@ -219,11 +219,9 @@ def launch(folder, settings:dict):
     "Train in as many processes as the settings say. A failure there is an error here, with its last words."
     config = FitConfig(**taken(FitConfig,settings))
     check_device(config.device)
+    if config.device=='tpu' and config.processes!=1: return importlib.import_module('torch_xla').launch(train_on_core,(str(folder),settings))
     many = process_count(config)
     if many==1: return train_here(folder,settings)
-    if config.device=='tpu':
-        import torch_xla
-        return torch_xla.launch(train_on_core,(str(folder),settings))
     command = [sys.executable,'-m','torch.distributed.run','--standalone','--nproc_per_node',str(many),'--no-python',str(Path(sys.executable).parent/'graphmer'),'fit',str(folder),'--settings',json.dumps(settings)]
     said = ''
     with subprocess.Popen(command,stdout=subprocess.DEVNULL,stderr=subprocess.PIPE,text=True,errors='replace') as process:
