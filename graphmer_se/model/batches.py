@@ -165,9 +165,8 @@ def assemble(
 def hiding_chances(chains:ChainSet, units:np.ndarray, config:MaskConfig)->np.ndarray|None: # (relations,), or `None` when all are `mnm_rate`
     "How often groups of each relation are hidden, such that `mnm_rate` of all groups of the units are: as their number to the power of -`relation_balance`, and at most always."
     if not config.relation_balance: return None
-    size = (chains.leaf_offsets[1:]-chains.leaf_offsets[:-1])[units]
-    of = np.repeat(chains.leaf_offsets[units]-np.cumsum(size)+size,size)+np.arange(size.sum())
-    number = np.bincount(chains.relation[of],minlength=len(RELATIONS))
+    counted = np.repeat(np.isin(np.arange(len(chains)),units),np.diff(chains.leaf_offsets))      # (leaf groups,)
+    number = np.bincount(chains.relation[counted],minlength=len(RELATIONS))
     weight = np.maximum(number,1)**-float(config.relation_balance)
     rate = lambda scale: np.minimum(1,scale*weight)@number/max(1,number.sum())
     low,high = 0.,1/weight.min()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'OPTIMIZERS', 'SCHEDULES', 'TRAINING_COLUMNS', 'TrainConfig', 'chosen_precision', 'learning_rate',
-           'stages', 'row_length', 'mask_rate', 'Together', 'make_optimizer', 'backward', 'backward_in_memory',
+           'stages', 'row_length', 'mask_rate', 'CombinedOptimizer', 'make_optimizer', 'backward', 'backward_in_memory',
            'sum_over_processes', 'Reading', 'Reader', 'TrainState', 'train_steps', 'judge', 'optimizer_tensors',
            'digest', 'save_checkpoint', 'cut_tensor', 'tensors_of', 'fill', 'load_model', 'resume', 'latest_checkpoint',
            'prune_checkpoints']
@@ -118,7 +118,7 @@ def row_length(step:int, c:TrainConfig)->int:
 def mask_rate(step:int, c:TrainConfig)->float: return c.mlm_from+(c.mlm_to-c.mlm_from)*step/max(1,c.steps-1)
 
 # %% ../../nbs/06_training.ipynb #a8fb1273
-class Together(torch.optim.Optimizer):
+class CombinedOptimizer(torch.optim.Optimizer):
     "Several optimizers, each of parameters of its own, that are one to whoever steps and saves them."
     def __init__(self, *parts:torch.optim.Optimizer):
         self.parts = parts
@@ -137,7 +137,7 @@ def make_optimizer(model:Encoder, c:TrainConfig)->torch.optim.Optimizer:
               dict(params=pick(lambda n,p: p.ndim<2 and n not in biases),weight_decay=0.,scale=1.), dict(params=pick(lambda n,p: n in biases),weight_decay=0.,scale=c.bias_lr)]
     adamw = torch.optim.AdamW([g for g in groups if g['params']],lr=c.lr,betas=(c.beta1,c.beta2),fused=model.head_bias.device.type in ('cpu','cuda'))
     if c.optimizer=='adamw': return adamw
-    return Together(torch.optim.Muon([dict(params=pick(ours),scale=1.)],lr=c.lr,weight_decay=c.weight_decay,adjust_lr_fn='match_rms_adamw'),adamw)
+    return CombinedOptimizer(torch.optim.Muon([dict(params=pick(ours),scale=1.)],lr=c.lr,weight_decay=c.weight_decay,adjust_lr_fn='match_rms_adamw'),adamw)
 
 # %% ../../nbs/06_training.ipynb #24819560
 def backward(model:Encoder, reading:'Reading', c:TrainConfig, rows:int, first:int=0, last:int|None=None, scale=lambda x: x)->dict[str,float]:
