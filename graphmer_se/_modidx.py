@@ -572,6 +572,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'graphmer_se/evidence/monitor.py'),
                                               'graphmer_se.evidence.monitor.read_plan': ( 'monitor.html#read_plan',
                                                                                           'graphmer_se/evidence/monitor.py'),
+                                              'graphmer_se.evidence.monitor.runs_beside': ( 'monitor.html#runs_beside',
+                                                                                            'graphmer_se/evidence/monitor.py'),
                                               'graphmer_se.evidence.monitor.stopped_after': ( 'monitor.html#stopped_after',
                                                                                               'graphmer_se/evidence/monitor.py')},
             'graphmer_se.evidence.provenance': { 'graphmer_se.evidence.provenance.data_card': ( 'provenance.html#data_card',

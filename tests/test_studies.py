@@ -9,6 +9,7 @@ from graphmer_se.studies import next_vector
 from graphmer_se.studies.cells import cell_metrics
 
 SPEC = """study = "next_vector"
+beside = 2
 [settings]
 source = "starter"
 each = 400

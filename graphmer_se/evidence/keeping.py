@@ -138,6 +138,7 @@ def keep_reference(
     "Copy the small files of a finished, verified run to `runs/reference/<its name>`, with the sums of the whole run beside their own."
     run = Path(run)
     kept = root()/'runs'/'reference'/run.name
+    if control := read_json(run/'params.json').get('control'): raise GraphmerError(f'{run.name} was made under control = {control}: its scores must be bad', 'keep a run without a control; `graphmer evaluate RUN --set control=…` asks it under one')
     if failed := [f for f in verify(run) if not f.passed]: raise GraphmerError(f'{run.name} does not verify: {failed[0].check}: {failed[0].detail}', 'repeat the run')
     if read_json(run/'environment.json')['git'].get('dirty') is not False: raise GraphmerError(f'{run.name} was made from a checkout with changes, or none', 'commit, and repeat the run')
     if encoder and (size := size_of(run/'checkpoints'/'final'))>LARGEST: raise GraphmerError(f'the encoder of {run.name} has {size/1e6:.0f} MB', f'keep one of at most {LARGEST/1e6:.0f} MB: final_dtype = bf16, or a smaller size')

@@ -8,7 +8,7 @@ __all__ = ['COLLAPSED', 'LOG', 'TURNED', 'CellsConfig', 'Questions', 'questions_
            'kept_store', 'run_one', 'write_predictions', 'milliseconds', 'run_cells', 'ask_untrained', 'cell_metrics']
 
 # %% ../../nbs/studies/cells.ipynb #f275f5bc
-import json, math, time
+import json, math, time, warnings
 from functools import lru_cache
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,8 +120,9 @@ LOG = ('step','seconds','loss','train_cosine','validation_cosine','spread')
 class Data:
     "Vectors and leaves of rows as tensors."
     def __init__(self, store:Store, device:str):
-        self.vectors,self.cards = (torch.from_numpy(x).to(device) for x in (store.vectors,store.cards))
-        self.leaf,self.relation = (torch.from_numpy(x).to(device) for x in (store.leaf,store.relation))
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore','The given NumPy array is not writable')      # it is a mapped file, and only read
+            self.vectors,self.cards,self.leaf,self.relation = (torch.from_numpy(x).to(device) for x in (store.vectors,store.cards,store.leaf,store.relation))
         self.device = device
 
     def __call__(self, rows:np.ndarray, leaves:bool, order=None):
@@ -221,9 +222,8 @@ def answers(store:Store, c:CellsConfig, cell:Path)->pd.DataFrame:
     truth,(said,turned) = store.vectors[asked.rows+CONTEXT],(said_by(store,c,cell,asked.rows,order) for order in (None,TURNED))
     return asked.scored(said).assign(cosine_turned=(unit(turned)*truth).sum(1),spread=spread(said,truth))
 
-def apart(c:CellsConfig, cell:Path)->float:
+def apart(store:Store, c:CellsConfig, cell:Path)->float:
     "How far the cosines in a cell's predictions are from those that its parameters give, at most."
-    store = kept_store(c.source,c.embedder,c.each)
     rows,kept = held_out_rows(store,'test',c.held_out_each),read_table(cell/'predictions.parquet').to_pandas()
     if not np.array_equal(kept.row,rows): return float('inf')
     return float(np.abs((unit(said_by(store,c,cell,rows))*store.vectors[rows+CONTEXT]).sum(1)-kept.cosine).max())

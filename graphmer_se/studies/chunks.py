@@ -8,7 +8,7 @@ __all__ = ['SOFT', 'HARD', 'LINE', 'LEAVES', 'MENTIONS', 'EACH', 'SHORT', 'CONTE
            'store_facts', 'starts', 'training_rows', 'held_out_rows']
 
 # %% ../../nbs/studies/chunks.ipynb #730eb45c
-import json, os
+import fcntl, json, os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,11 +150,12 @@ def open_store(
     embed = embedder_of(embedder)
     identity = sha256_bytes(json_bytes(dict(packages=[[r.name,r.version,r.split] for r in of],embedder=embed.identity,each=each,seed=seed,cut=[SOFT,HARD,LINE,SHORT],leaves=[LEAVES,*MENTIONS],graph=code_key(),code=sha256_file(root()/'graphmer_se'/'studies'/'chunks.py'))))[:16]
     folder = home()/'data'/'chunks'/identity
-    if not (folder/'store.json').exists(): make_store(of,embed,each,seed,folder)
-    table,arrays = read_table(folder/'chunks.parquet'),read_arrays(folder/'arrays.safetensors')
-    unit = lambda v: (v := np.asarray(v,np.float32))/np.maximum(np.linalg.norm(v,axis=1,keepdims=True),1e-9)
-    columns = {c:table[c].to_numpy(zero_copy_only=False) for c in ('repository','split','file')}
-    return Store(**columns,vectors=unit(arrays['vectors']),leaf=np.asarray(arrays['leaf']).astype(np.int64),relation=np.asarray(arrays['relation']).astype(np.int64),cards=unit(arrays['cards']),identity=identity)
+    folder.mkdir(parents=True,exist_ok=True)
+    with open(folder/'.making','w') as lock:
+        fcntl.flock(lock,fcntl.LOCK_EX)                                # who comes second waits for who makes it
+        if not (folder/'store.json').exists(): make_store(of,embed,each,seed,folder)
+    table = read_table(folder/'chunks.parquet')
+    return Store(**{c:table[c].to_numpy(zero_copy_only=False) for c in ('repository','split','file')},**read_arrays(folder/'arrays.safetensors',mapped=True),identity=identity)
 
 def make_store(of:list[Repository], embed, each:int, seed:int, folder:Path):
     "Cut, embed, and write; `store.json` comes last, so a store that was cut off is made again."
@@ -165,7 +166,8 @@ def make_store(of:list[Repository], embed, each:int, seed:int, folder:Path):
     keys = [key for key,chunks in found.items() for _ in chunks]
     write_table(pa.table(dict(repository=[k[0] for k in keys],split=[splits[k[0]] for k in keys],file=np.repeat(np.arange(len(found)),[len(c) for c in found.values()]),name=[k[1] for k in keys],
                               first=[c.first for cs in found.values() for c in cs],last=[c.last for cs in found.values() for c in cs])),folder/'chunks.parquet')
-    write_arrays(dict(vectors=embed.of_texts([c.text for cs in found.values() for c in cs],'chunks').astype(np.float16),cards=embed.of_texts(cards,'cards').astype(np.float16),leaf=leaf,relation=relation),folder/'arrays.safetensors')
+    unit = lambda v: (v := v.astype(np.float16).astype(np.float32))/np.maximum(np.linalg.norm(v,axis=1,keepdims=True),1e-9)      # rounded, so another machine's last bits are the same
+    write_arrays(dict(vectors=unit(embed.of_texts([c.text for cs in found.values() for c in cs],'chunks')),cards=unit(embed.of_texts(cards,'cards')),leaf=leaf.astype(np.int64),relation=relation.astype(np.int64)),folder/'arrays.safetensors')
     write_json(dict(packages=len(of),files=len(found),chunks=len(keys),by_split=dict(sorted(Counter(splits[k[0]] for k in keys).items())),cards=len(cards),chunks_with_leaves=int((leaf[:,0]>=0).sum()),embedder=embed.identity),folder/'store.json')
 
 def store_facts(store:Store)->dict: return read_json(home()/'data'/'chunks'/store.identity/'store.json')

@@ -19,11 +19,11 @@ import pyarrow as pa
 from joblib import Parallel, delayed
 from ..core import GraphmerError, git_state, home, progress, read_json, read_table, read_toml, root, seed_for, write_atomic, write_json, write_table
 from ..evaluation.ranking import holm, interval
-from ..evidence.monitor import Plan, how_it_ended
+from ..evidence.monitor import Plan, how_it_ended, runs_beside
 from ..evidence.report import STYLE, figure, svg, table
 from ..evidence.runs import execute_notebook, is_running, locked
 from ..evidence.verification import SUMS, check_sums, seal
-from .cells import COLLAPSED, CellsConfig, apart, cell_metrics, run_one
+from .cells import COLLAPSED, CellsConfig, apart, cell_metrics, kept_store, run_one
 from .predictors import UNTRAINED
 
 # %% ../../nbs/studies/next_vector.ipynb #64ffb204
@@ -31,12 +31,13 @@ class Study(NamedTuple):
     "Entries by name: a model, or a model under a budget of seconds, and the baselines."
     name:str
     entries:dict   # name -> CellsConfig
+    beside:int = 1 # entries that work beside each other
 
 def read_study(path)->Study:
     "The study of a TOML file, or of `data/studies/NAME.toml`; what is unknown is named."
     path,given = read_toml(path,'study','studies')
     keys = {f.name for f in fields(CellsConfig)}
-    for where,there,known in (('',given,{'study','settings','models'}),('[settings] ',given.get('settings',{}),keys-{'model','cells'}),*(('[[models]] ',m,keys-{'model'}|{'models'}) for m in given.get('models',()))):
+    for where,there,known in (('',given,{'study','beside','settings','models'}),('[settings] ',given.get('settings',{}),keys-{'model','cells'}),*(('[[models]] ',m,keys-{'model'}|{'models'}) for m in given.get('models',()))):
         if unknown := sorted(set(there)-known): raise GraphmerError(f'{path}: {where}unknown key {unknown[0]!r}', f'keys: {", ".join(sorted(known))}')
     if given.get('study')!='next_vector' or not given.get('models'): raise GraphmerError(f'{path} is no next-vector study', 'give study = "next_vector" and [[models]] tables')
     entries = {}
@@ -47,12 +48,13 @@ def read_study(path)->Study:
             if name in entries: raise GraphmerError(f'{path}: {name} stands there twice', 'name all its cells in one table')
             entries[name] = c
     sizes = sorted({size for c in entries.values() for size,_ in c.pairs})
-    return Study(path.stem,dict(untrained=CellsConfig(**{**given.get('settings',{}),'model':'untrained','cells':' '.join(f'{s}:0' for s in sizes)}))|entries)
+    return Study(path.stem,dict(untrained=CellsConfig(**{**given.get('settings',{}),'model':'untrained','cells':' '.join(f'{s}:0' for s in sizes)}))|entries,runs_beside(path,given))
 
 def study_folder(study:Study)->Path: return home()/'studies'/study.name
 
 def kept_folder(study:Study)->Path: return root()/'runs'/'reference'/study.name.replace('_','-')
 
+# %% ../../nbs/studies/next_vector.ipynb #bab17d52
 def run_entry(study:Study, name:str):
     "All cells of one entry, as a papermill run of `nbs/run/next_vector`."
     if name not in study.entries: raise GraphmerError(f'{study.name} has no {name!r}', f'it has {", ".join(study.entries)}')
@@ -69,8 +71,8 @@ def verify_entry(study:Study, name:str, deep:bool=True)->list[str]:
     wrong = [f.detail for f in check_sums(folder) if not f.passed]
     if read_json(folder/'metrics.json')!=cell_metrics(folder): wrong.append(f'{name}: metrics.json does not follow from the predictions')
     if c.model=='untrained' or not deep: return wrong
-    cells = [folder/f'{size}-{seed}' for size,seed in c.pairs]
-    for cell,far in zip(cells,Parallel(c.workers,return_as='generator')(delayed(apart)(c,cell) for cell in cells)):
+    store,cells = kept_store(c.source,c.embedder,c.each),[folder/f'{size}-{seed}' for size,seed in c.pairs]
+    for cell,far in zip(cells,Parallel(c.workers,'threading')(delayed(apart)(store,c,cell) for cell in cells)):
         if not far<=1e-4: wrong.append(f'{name}/{cell.name}: its parameters say something else than its predictions (cosine differs by {far:.2g})')
     return wrong
 
@@ -328,4 +330,4 @@ def study_plan(spec)->Plan:
         found = dict(plan=plan.name,finished=sum(r['done'] for r in rows),failed=[r['run'] for r in rows if not r['done']],runs=rows)
         write_json(found,folder/'comparison.json')
         return found
-    return Plan(study.name,tuple(PlannedEntry(study,str(spec),n) for n in study.entries),('run','deep'),compare,harness=7200.)
+    return Plan(study.name,tuple(PlannedEntry(study,str(spec),n) for n in study.entries),('run','deep'),compare,harness=7200.,beside=study.beside)

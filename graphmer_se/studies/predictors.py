@@ -76,17 +76,19 @@ def chain_distance(leaves:int)->torch.Tensor:
     return apart.fill_diagonal_(0.)
 
 class Block(nn.Module):
-    "A layer with its norms first and a bias on attention."
+    "A layer with its norms first and a bias on attention. Nodes (all, width) that are there, of all examples; `at` their places among (batch*nodes,), or None where none is missing; only the first `on` go on."
     def __init__(self, width:int, heads:int, wide:int):
         super().__init__()
         self.heads = heads
         self.qkv,self.merge,self.norm1,self.norm2 = nn.Linear(width,3*width),nn.Linear(width,width),nn.LayerNorm(width),nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width,wide),nn.GELU(),nn.Linear(wide,width))
 
-    def forward(self, x, bias):
-        b,n,w = x.shape
-        q,k,v = self.qkv(self.norm1(x)).view(b,n,3,self.heads,w//self.heads).permute(2,0,3,1,4)
-        x = x+self.merge(F.scaled_dot_product_attention(q,k,v,attn_mask=bias).transpose(1,2).reshape(b,n,w))
+    def forward(self, x, batch:int, bias, at=None, on=None):
+        n,w,qkv = bias.shape[-1],x.shape[-1],self.qkv(self.norm1(x))
+        if at is not None: qkv = qkv.new_zeros(batch*n,3*w).index_copy(0,at,qkv)
+        q,k,v = qkv.view(batch,n,3,self.heads,w//self.heads).permute(2,0,3,1,4)
+        said = F.scaled_dot_product_attention(q,k,v,attn_mask=bias).transpose(1,2).reshape(batch*n,w)
+        x = x[:on]+self.merge((said if at is None else said[at])[:on])
         return x+self.feed(self.norm2(x))
 
 class GraphMERTLVM(nn.Module):
@@ -99,14 +101,17 @@ class GraphMERTLVM(nn.Module):
         self.register_buffer('decay',chain_distance(LEAVES if leaves else 0)*float(np.log(DECAY)),persistent=False)
 
     def forward(self, context, leaves=None):
-        x,bias = self.into(context)+self.place,self.decay[None,None]
-        if self.with_leaves:
+        b,x,bias,at = len(context),(self.into(context)+self.place).flatten(0,1),self.decay[None,None],None
+        roots = len(x)
+        if self.with_leaves:                                             # roots of all examples, then the leaves that are there
             vectors,relations,there = leaves
-            x = torch.cat([x,self.into(vectors)+self.relation(relations)],1)
-            seen = torch.cat([there.new_ones(len(x),CONTEXT),there],1)
+            x = torch.cat([x,self.into(vectors[there])+self.relation(relations[there])])
+            seen = torch.cat([there.new_ones(b,CONTEXT),there],1)
+            at = torch.arange(seen.numel(),device=x.device).view_as(seen)
+            at = torch.cat([at[:,:CONTEXT].flatten(),at[:,CONTEXT:][there]])
             bias = bias.masked_fill(~seen[:,None,None],float('-inf'))
-        for block in self.blocks: x = block(x,bias.to(x.dtype))
-        return self.out(self.norm(x[:,:CONTEXT]).mean(1))
+        for block in self.blocks: x = block(x,b,bias.to(x.dtype),at,roots if block is self.blocks[-1] else None)
+        return self.out(self.norm(x).view(b,CONTEXT,-1).mean(1))
 
 # %% ../../nbs/studies/predictors.ipynb #0f0e49b2
 MODELS = dict(amn=AMN,lstm=LSTM,gru=GRU,transformer=Transformer,lvm=GraphMERTLVM,lvm_leaves=GraphMERTLVM)
@@ -150,13 +155,7 @@ def neighbours(vectors:np.ndarray, train:np.ndarray, validation:np.ndarray, aske
     "The mean of what followed the nearest training contexts, by the mean of the context, and how many neighbours were best on validation rows."
     key = lambda rows: unit(context_of(vectors,rows).mean(1))
     keys,follow = np.concatenate([key(train[at:at+20000]) for at in range(0,len(train),20000)]),vectors[train+CONTEXT]
-    def nearest(rows):
-        found = []
-        for at in range(0,len(rows),256):
-            s = key(rows[at:at+256])@keys.T
-            i = np.argpartition(-s,min(max(NEIGHBOURS),s.shape[1]-1),axis=1)[:,:max(NEIGHBOURS)]
-            found.append(np.take_along_axis(i,np.argsort(-np.take_along_axis(s,i,1),axis=1,kind='stable'),1))
-        return np.concatenate(found)
+    def nearest(rows): return np.concatenate([torch.from_numpy(key(rows[at:at+256])@keys.T).topk(min(max(NEIGHBOURS),len(keys))).indices.numpy() for at in range(0,len(rows),256)])
     close,truth = nearest(validation),vectors[validation+CONTEXT]
     best = max(NEIGHBOURS,key=lambda k: mean_cosine(follow[close[:,:k]].mean(1),truth))
     return np.stack([follow[i].mean(0) for i in nearest(asked)[:,:best]]),best
