@@ -129,7 +129,8 @@ class Board:
         self.plan,self.folder,self.path,self.lock = plan,folder,folder/'state.json',threading.RLock()
         self.notes = read_json(self.path)['runs'] if self.path.exists() else {}
 
-    def of(self, p:Planned)->dict: return self.notes.setdefault(p.name,{})
+    def of(self, p:Planned)->dict:
+        with self.lock: return self.notes.setdefault(p.name,{})
 
     def note(self, p:Planned, step:str, **what):
         with self.lock: self.of(p)[step] = what|dict(when=now()); self.write()
