@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch.nn import functional as F
 from ..core import GraphmerError, StepLog, progress, read_json, read_table, seed_for, write_atomic, write_json, write_table
-from .chunks import CONTEXT, Store, held_out_rows, open_store, store_facts, training_rows
-from .predictors import DEEP, MODELS, UNTRAINED, make_model, parameters, unit, untrained
+from .chunks import CONTEXT, Store, held_out_rows, open_store, store_facts, training_rows, unit
+from .predictors import DEEP, MODELS, UNTRAINED, make_model, parameters, untrained
 
 # %% ../../nbs/studies/cells.ipynb #1e35644b
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['DECAY', 'MODELS', 'DEEP', 'SMALL', 'RIDGE', 'NEIGHBOURS', 'UNTRAINED', 'AMN', 'LSTM', 'GRU', 'Transformer',
-           'chain_distance', 'Block', 'GraphMERTLVM', 'make_model', 'parameters', 'unit', 'mean_cosine', 'context_of',
-           'ridge', 'neighbours', 'untrained']
+           'chain_distance', 'Block', 'GraphMERTLVM', 'make_model', 'parameters', 'mean_cosine', 'context_of', 'ridge',
+           'neighbours', 'untrained']
 
 # %% ../../nbs/studies/predictors.ipynb #2b5e2dfd
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from ..core import GraphmerError
-from .chunks import CONTEXT, LEAVES, MENTIONS
+from .chunks import CONTEXT, LEAVES, MENTIONS, unit
 
 # %% ../../nbs/studies/predictors.ipynb #b7808751
 class AMN(nn.Module):
@@ -76,19 +76,19 @@ def chain_distance(leaves:int)->torch.Tensor:
     return apart.fill_diagonal_(0.)
 
 class Block(nn.Module):
-    "A layer with its norms first and a bias on attention. Nodes (all, width) that are there, of all examples; `at` their places among (batch*nodes,), or None where none is missing; only the first `on` go on."
+    "A layer with its norms first and a bias on attention. Nodes (all, width) that are there, of all examples; `at` their places among (batch*nodes,), or None where none is missing; the first `keep` are given back."
     def __init__(self, width:int, heads:int, wide:int):
         super().__init__()
         self.heads = heads
         self.qkv,self.merge,self.norm1,self.norm2 = nn.Linear(width,3*width),nn.Linear(width,width),nn.LayerNorm(width),nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width,wide),nn.GELU(),nn.Linear(wide,width))
 
-    def forward(self, x, batch:int, bias, at=None, on=None):
+    def forward(self, x, batch:int, bias, at=None, keep=None):
         n,w,qkv = bias.shape[-1],x.shape[-1],self.qkv(self.norm1(x))
         if at is not None: qkv = qkv.new_zeros(batch*n,3*w).index_copy(0,at,qkv)
         q,k,v = qkv.view(batch,n,3,self.heads,w//self.heads).permute(2,0,3,1,4)
         said = F.scaled_dot_product_attention(q,k,v,attn_mask=bias).transpose(1,2).reshape(batch*n,w)
-        x = x[:on]+self.merge((said if at is None else said[at])[:on])
+        x = x[:keep]+self.merge((said if at is None else said[at])[:keep])
         return x+self.feed(self.norm2(x))
 
 class GraphMERTLVM(nn.Module):
@@ -129,8 +129,6 @@ def parameters(model:nn.Module)->int: return sum(p.numel() for p in model.parame
 # %% ../../nbs/studies/predictors.ipynb #5c2f3566
 RIDGE = (1e-2,1e-1,1.,10.,100.)
 NEIGHBOURS = (4,16,64)
-
-def unit(x:np.ndarray)->np.ndarray: return x/np.maximum(np.linalg.norm(x,axis=-1,keepdims=True),1e-9)
 
 def mean_cosine(said:np.ndarray, truth:np.ndarray)->float: return float((unit(said)*truth).sum(1).mean())
 
