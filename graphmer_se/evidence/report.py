@@ -55,10 +55,10 @@ def compared(m:dict, key:str, better:str, worse:str)->str:
     "A difference in words: what its interval says."
     return better if m[f'{key}_low']>0 else worse if m[f'{key}_high']<0 else 'is not clearly different from'
 
-RANKING = dict(edges=('Hidden edges of unseen code','questions (head, relation, ?) in unseen repositories; every mention of the answer in the unit is hidden. Candidates are all entities that fit the relation: those of the repository and every known external symbol.'),
+RANKING = dict(edges=('Hidden edges of unseen code','(head, relation, ?) in unseen repositories; every mention of the answer in the unit is hidden. Candidates are all entities that fit the relation: those of the repository and every known external symbol.'),
     edges_heads=('Hidden edges from the other end','the same edges as (?, relation, tail). Candidates are all entities of the repository that may be the head; texts are not shown, since that of the head would tell.'),
-    edges_half_hidden=('Hidden edges, half of the graph hidden','the same questions when the features see half of the facts only.'),
-    edges_transductive=('Hidden edges of a graph that is known','some test repositories; ComplEx and TransE have trained on all their other facts. Pairs known under another relation, or the other way round, are not asked.'),
+    edges_half_hidden=('Hidden edges, half of the graph hidden','the same as before, when the features see half of the facts only.'),
+    edges_transductive=('Hidden edges of a graph that is known','(head, relation, ?) in some test repositories; ComplEx and TransE have trained on all their other facts. Pairs known under another relation, or the other way round, are not asked.'),
     disambiguation=('Disambiguation','mentions whose name at least two fitting entities of the repository carry; candidates are those of that name. Hits@1 counts.'),
     search_named=('Search, names in sight','docstrings as queries among at most a thousand functions of their repository; the docstring stands in no candidate.'),
     search_masked=('Search, names hidden','the same, with every candidate without its own name.'),
@@ -113,7 +113,7 @@ def result_tables(m:dict)->str:
         rows = [[x,spread(m,f'{task}/{x}/mrr'),*(f'{m[f"{task}/{x}/{c}"]:.3f}' for c in columns[1:]),*(f'{m[k]:.3f}' if (k:=f'{task}/{x}/{p}/mrr') in m else '' for p in places)] for x in methods]
         strong = {(max(range(len(methods)),key=lambda i: m[f'{task}/{methods[i]}/{c}']),j) for j,c in enumerate(columns,1)}
         parts.append(table([title.lower(),'MRR','Hits@1','Hits@10',*(f'MRR, tail {p}' for p in places)],[*rows,['random order',f'{m[f"{task}/random/mrr"]:.3f}','','',*('' for _ in places)]],strong,
-            f'{m[f"{task}/questions"]:,} {what} {m[f"{task}/repositories"]} repositories, {m[f"{task}/candidates_mean"]:,.0f} candidates on average. Filtered realistic ranks; 95 % intervals over repositories.'))
+            f'{m[f"{task}/questions"]:,} questions of {m[f"{task}/repositories"]} repositories, {m[f"{task}/candidates_mean"]:,.0f} candidates on average: {what} Filtered realistic ranks; 95 % intervals over repositories.'))
     if 'completion/items' in m:
         methods = sorted((k.split('/')[1] for k in m if k.startswith('completion/') and k.endswith('/f1')),key=lambda x: -m[f'completion/{x}/f1'])
         parts.append(table(['call sites','F1'],[[x,spread(m,f'completion/{x}/f1')] for x in methods],{(0,1)},f'{m["completion/items"]:,} call sites of {m["completion/repositories"]} repositories, receiver hidden: which of the {m["completion/candidates_mean"]:.1f} functions that carry the name, or none of them (right for {m["completion/none_share"]:.0%})?'))

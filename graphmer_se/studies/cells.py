@@ -136,7 +136,7 @@ class Data:
 def say(model, data:Data, rows:np.ndarray, leaves:bool, order=None)->np.ndarray:
     "What a model says of rows: (rows, d)."
     model.eval()
-    return np.concatenate([model(*data(rows[at:at+1024],leaves,order)[:2]).cpu().numpy() for at in range(0,len(rows),1024)])
+    return np.concatenate([model(*data(rows[at:at+256],leaves,order)[:2]).cpu().numpy() for at in range(0,len(rows),256)])
 
 class Batches:
     "Batches of every step; the permutation of an epoch is kept."
@@ -163,7 +163,7 @@ def train_cell(store:Store, c:CellsConfig, size:int, seed:int, folder:Path)->dic
     model,data,leaves = make_model(c.model,store.vectors.shape[1],c.scale).to(device),Data(store,device),c.model=='lvm_leaves'
     optimizer = torch.optim.AdamW(model.parameters(),lr=c.lr,weight_decay=c.weight_decay,fused=True)
     rows,path,named = training_rows(store,size),folder/'training.safetensors',dict(model.named_parameters())
-    fresh,seen = held_out_rows(store,'validation',c.held_out_each),np.random.default_rng(seed_for(seed,'watched')).choice(rows,min(2000,len(rows)),replace=False)
+    fresh,seen = held_out_rows(store,'validation',c.held_out_each),np.random.default_rng(seed_for(seed,'watched')).choice(rows,min(1000,len(rows)),replace=False)
     follows = dict(zip(rows.tolist(),np.random.default_rng(seed_for(seed,'shuffled targets')).permutation(rows).tolist())) if c.targets=='shuffled' else None
     step,spent,best,best_step,kept = 0,0.,-math.inf,0,{}
     if path.exists():
@@ -273,12 +273,13 @@ def run_cells(c:CellsConfig, folder)->dict:
 
 def ask_untrained(store:Store, c:CellsConfig, folder:Path):
     "The baselines at every size."
-    asked,fresh = questions_of(store,c),held_out_rows(store,'validation',c.held_out_each)
-    for size,name in progress([(s,n) for s in sorted({s for s,_ in c.pairs}) for n in UNTRAINED],'baselines',unit='method'):
-        path = folder/f'{size}-{name.replace(" ","_")}'/'predictions.parquet'
-        if path.exists(): continue
-        said = untrained(name,store.vectors,training_rows(store,size),fresh,asked.rows)
-        write_predictions(asked.scored(said).assign(spread=spread(said,store.vectors[asked.rows+CONTEXT])),path)
+    asked,fresh,sizes = questions_of(store,c),held_out_rows(store,'validation',c.held_out_each),sorted({s for s,_ in c.pairs})
+    train = training_rows(store,sizes[-1])
+    for name in progress(UNTRAINED,'baselines',unit='method'):
+        paths = [folder/f'{size}-{name.replace(" ","_")}'/'predictions.parquet' for size in sizes]
+        if all(p.exists() for p in paths): continue
+        for path,said in zip(paths,untrained(name,store.vectors,train,sizes,fresh,asked.rows)):
+            write_predictions(asked.scored(said).assign(spread=spread(said,store.vectors[asked.rows+CONTEXT])),path)
 
 def cell_metrics(folder)->dict:
     "Metrics of every cell of a model, from its predictions."

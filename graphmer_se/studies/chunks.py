@@ -9,11 +9,13 @@ __all__ = ['SOFT', 'HARD', 'LINE', 'LEAVES', 'MENTIONS', 'EACH', 'SHORT', 'CONTE
 
 # %% ../../nbs/studies/chunks.ipynb #730eb45c
 import fcntl, json, os
-from collections import Counter, defaultdict
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -68,7 +70,7 @@ class WordLlama:
         "Unit vectors (texts, 256) float32; a text without tokens is the zero vector."
         found = np.zeros((len(texts),self.table.shape[1]),np.float32)
         for at in progress(range(0,len(texts),1000),what,unit='thousand texts'):
-            for i,e in enumerate(self.tokenizer.encode_batch(texts[at:at+1000],add_special_tokens=False),at):
+            for i,e in enumerate(self.tokenizer.encode_batch_fast(texts[at:at+1000],add_special_tokens=False),at):
                 if e.ids: found[i] = self.table[e.ids].mean(0)
         return unit(found)
 
@@ -117,23 +119,22 @@ def drawn_files(repository:Repository, most:int, seed:int)->list[tuple[str,list[
 
 def mentions(graph:Path, found:dict[tuple[str,str],list[Chunk]])->tuple[np.ndarray,np.ndarray,list[str]]:
     "Of each chunk, what the graph says is mentioned in its lines: (chunks, LEAVES) row of the card, -1 for none, and relation; and the text of every card."
-    starts,at,relations = defaultdict(dict),0,{r:i for i,r in enumerate(MENTIONS)}
-    for (place,name),chunks in found.items(): starts[place][name] = (at,[c.first for c in chunks]); at += len(chunks)
-    said,wanted = defaultdict(dict),', '.join(f"'{r}'" for r in MENTIONS)
-    for place in progress(list(starts),'mentions',unit='package'):
-        rows = query(graph,f"""SELECT file, line_start, relation, tail FROM triples WHERE repository='{place}' AND status IN ('resolved','external') AND relation IN ({wanted}) ORDER BY ALL""")
-        for file,line,relation,tail in rows.itertuples(index=False):
-            if file not in starts[place]: continue
-            begin,firsts = starts[place][file]
-            said[begin+int(np.searchsorted(firsts,line,side='right'))-1].setdefault(tail,(line,relations[relation]))
-    card,relation,seen = np.full((at,LEAVES),-1,np.int32),np.zeros((at,LEAVES),np.int8),Counter(e for of in said.values() for e in of)
-    row = {e:i for i,e in enumerate(sorted(seen))}
-    for chunk,of in said.items():                                    # the rarest say most
-        for j,(e,(_,r)) in enumerate(sorted(of.items(),key=lambda x: (seen[x[0]],x[1],x[0]))[:LEAVES]): card[chunk,j],relation[chunk,j] = row[e],r
-    texts = [''] * len(row)
-    for e,kind,name,attributes in query(graph,'SELECT id, type, qualified_name, attributes FROM entities').itertuples(index=False):
-        if e in row: texts[row[e]] = card_text(kind,name,json.loads(attributes))
-    return card,relation,texts
+    order,wanted = {r:i for i,r in enumerate(MENTIONS)},', '.join(f"'{r}'" for r in MENTIONS)
+    said = query(graph,f"SELECT repository, file, line_start AS line, relation, tail FROM triples WHERE status IN ('resolved','external') AND relation IN ({wanted})")
+    numbers = pd.MultiIndex.from_tuples(list(found)).get_indexer(pd.MultiIndex.from_frame(said[['repository','file']]))
+    said,far = said.assign(file=numbers)[numbers>=0],1<<32                  # no file has as many lines
+    firsts = np.array([i*far+c.first for i,chunks in enumerate(found.values()) for c in chunks])
+    said = said.assign(chunk=np.searchsorted(firsts,said.file*far+said.line,side='right')-1).sort_values(['line','relation'],kind='stable').drop_duplicates(['chunk','tail'])
+    said = said.assign(seen=said.groupby('tail').chunk.transform('size'),relation=said.relation.map(order)).sort_values(['chunk','seen','line','relation','tail'])     # the rarest say most
+    said = said.assign(place=said.groupby('chunk').cumcount())
+    said = said[said.place<LEAVES]
+    row,cards = pd.factorize(said['tail'],sort=True)
+    card,relation = np.full((len(firsts),LEAVES),-1,np.int64),np.zeros((len(firsts),LEAVES),np.int64)
+    card[said.chunk,said.place],relation[said.chunk,said.place] = row,said.relation
+    entities = query(graph,'SELECT id, type, qualified_name, attributes FROM entities').drop_duplicates('id').set_index('id').loc[cards]
+    return card,relation,[card_text(kind,name,json.loads(attributes)) for kind,name,attributes in entities.itertuples(index=False)]
+
+
 
 # %% ../../nbs/studies/chunks.ipynb #7ac05938
 def repositories_of(source:str)->list[Repository]:
@@ -164,12 +165,15 @@ def make_store(of:list[Repository], embed, each:int, seed:int, folder:Path):
     found = {(r.name,name):chunks for r in progress(of,'cut',unit='package') for name,chunks in drawn_files(r,each if r.split=='train' else SHORT,seed)}
     splits = {r.name:r.split for r in of}
     build_to(folder/'kg',of,workers=os.cpu_count())
-    leaf,relation,cards = mentions(folder/'kg',found)
+    rounded = lambda texts,what: unit(embed.of_texts(texts,what).astype(np.float16).astype(np.float32))      # most differences between machines are in bits below
+    with ThreadPoolExecutor(1) as beside:
+        vectors = beside.submit(rounded,[c.text for cs in found.values() for c in cs],'chunks')
+        leaf,relation,cards = mentions(folder/'kg',found)
+        vectors = vectors.result()
     keys = [key for key,chunks in found.items() for _ in chunks]
     write_table(pa.table(dict(repository=[k[0] for k in keys],split=[splits[k[0]] for k in keys],file=np.repeat(np.arange(len(found)),[len(c) for c in found.values()]),name=[k[1] for k in keys],
                               first=[c.first for cs in found.values() for c in cs],last=[c.last for cs in found.values() for c in cs])),folder/'chunks.parquet')
-    rounded = lambda v: unit(v.astype(np.float16).astype(np.float32))      # most differences between machines are in bits below
-    write_arrays(dict(vectors=rounded(embed.of_texts([c.text for cs in found.values() for c in cs],'chunks')),cards=rounded(embed.of_texts(cards,'cards')),leaf=leaf.astype(np.int64),relation=relation.astype(np.int64)),folder/'arrays.safetensors')
+    write_arrays(dict(vectors=vectors,cards=rounded(cards,'cards'),leaf=leaf,relation=relation),folder/'arrays.safetensors')
     write_json(dict(packages=len(of),files=len(found),chunks=len(keys),by_split=dict(sorted(Counter(splits[k[0]] for k in keys).items())),cards=len(cards),chunks_with_leaves=int((leaf[:,0]>=0).sum()),embedder=embed.identity),folder/'store.json')
 
 def store_facts(store:Store)->dict: return read_json(home()/'data'/'chunks'/store.identity/'store.json')

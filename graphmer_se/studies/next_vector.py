@@ -24,7 +24,7 @@ from ..evidence.report import STYLE, figure, svg, table
 from ..evidence.runs import execute_notebook, is_running, locked
 from ..evidence.verification import SUMS, check_sums, seal
 from .cells import COLLAPSED, CellsConfig, apart, cell_metrics, kept_store, run_one
-from .predictors import UNTRAINED
+from .predictors import MODELS, UNTRAINED
 
 # %% ../../nbs/studies/next_vector.ipynb #64ffb204
 class Study(NamedTuple):
@@ -322,12 +322,13 @@ class PlannedEntry(NamedTuple):
         return f'{"finished" if done else "running" if self.is_running() else "waiting" if not cells else "cut"}: {len(cells)} of {wanted} cells',f'cosine {max(m["cosine"] for m in done.values()):.4f}' if done else ''
 
 def study_plan(spec)->Plan:
-    "The plan of a study."
+    "The plan of a study: the baselines, then the slowest model first, so that two that work beside each other end together."
     study = read_study(spec)
+    slowest = sorted(study.entries,key=lambda n: ('untrained',*reversed(MODELS)).index(study.entries[n].model))
     def compare(plan, board, folder)->dict:
         rows = [dict(run=p.name,done=p.is_finished() and not how_it_ended(board,p),problem=how_it_ended(board,p)) for p in plan.runs]
         if any(p.is_finished() for p in plan.runs): write_study(study)
         found = dict(plan=plan.name,finished=sum(r['done'] for r in rows),failed=[r['run'] for r in rows if not r['done']],runs=rows)
         write_json(found,folder/'comparison.json')
         return found
-    return Plan(study.name,tuple(PlannedEntry(study,str(spec),n) for n in study.entries),('run','deep'),compare,harness=7200.,beside=study.beside)
+    return Plan(study.name,tuple(PlannedEntry(study,str(spec),n) for n in slowest),('run','deep'),compare,harness=7200.,beside=study.beside)
