@@ -57,7 +57,7 @@ def compared(m:dict, key:str, better:str, worse:str)->str:
 
 RANKING = dict(edges=('Hidden edges of unseen code','(head, relation, ?) in unseen repositories; every mention of the answer in the unit is hidden. Candidates are all entities that fit the relation: those of the repository and every known external symbol.'),
     edges_heads=('Hidden edges from the other end','the same edges as (?, relation, tail). Candidates are all entities of the repository that may be the head; texts are not shown, since that of the head would tell.'),
-    edges_half_hidden=('Hidden edges, half of the graph hidden','the same as before, when the features see half of the facts only.'),
+    edges_half_hidden=('Hidden edges, half of the graph hidden','the questions of the first table, when the features see half of the facts only.'),
     edges_transductive=('Hidden edges of a graph that is known','(head, relation, ?) in some test repositories; ComplEx and TransE have trained on all their other facts. Pairs known under another relation, or the other way round, are not asked.'),
     disambiguation=('Disambiguation','mentions whose name at least two fitting entities of the repository carry; candidates are those of that name. Hits@1 counts.'),
     search_named=('Search, names in sight','docstrings as queries among at most a thousand functions of their repository; the docstring stands in no candidate.'),
