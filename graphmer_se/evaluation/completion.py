@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from ..core import progress, seed_for
-from .edges import Edges, leaf_questions, text_without
+from .edges import Edges, edge_questions
 from .neighbours import VOTED, votes
 from .protocol import numbers_of
 from .ranking import best_threshold
@@ -22,6 +22,7 @@ from .receivers import RECEIVED
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
+from ..model.windows import text_without
 from ..model.scoring import FEATURES, Fusion, Question, calibrated, fit_fusion
 
 # %% ../../nbs/07e_completion.ipynb #43b29c93
@@ -101,7 +102,7 @@ def site_questions(edges:Edges, sites:Sites, embedder:Embedder|None)->list[Quest
     outside = Counter((places[h],names[t]) for h,r,t in edges.seen.tolist() if r==INVOKES and places[t]=='')
     if embedder is not None and sites.asked:
         entities = np.unique(np.concatenate(sites.pools))
-        cards,asked = embedder.of_tokens([sites.chains.card(int(e)) for e in entities],'cards'),leaf_questions(embedder,sites.chains,sites.asked,edges.seed)
+        cards,asked = embedder.of_tokens([sites.chains.card(int(e)) for e in entities],'cards'),edge_questions(embedder,sites.chains,sites.asked,edges.seed)
     found = []
     for i,((u,l),pool,answer) in enumerate(zip(progress(sites.asked,'call sites',unit='site'),sites.pools,sites.answer)):
         x = np.zeros((len(pool)+1,len(COMPLETION_COLUMNS)),np.float32)

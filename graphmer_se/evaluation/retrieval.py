@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from ..core import progress, seed_for
-from .edges import evenly, text_without
+from .edges import evenly
 from .protocol import numbers_of
 from .ranking import realistic_rank
 from ..kg.store import KnowledgeGraph
@@ -22,6 +22,7 @@ from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
 from ..model.pairs import code_of, documented_units, first_units
 from ..model.scoring import WORD, Question, fit_fusion, words_of
+from ..model.windows import text_without
 
 # %% ../../nbs/07d_retrieval.ipynb #0044818e
 def spoken(text:str)->list[str]:

@@ -80,11 +80,14 @@ class ChainSet:
     doc_tokens:np.ndarray   # int32, what documents each entity
     doc_offsets:np.ndarray  # int64 (entities+1,)
     entity_name:np.ndarray  # int32 (entities,) identifier hash of the name
+    relation_tokens:np.ndarray  # int32, the name of each relation in words
+    relation_offsets:np.ndarray # int64 (relations+1,)
 
     def __len__(self): return len(self.unit_start)
     def name(self, entity:int)->np.ndarray: return self.name_tokens[self.name_offsets[entity]:self.name_offsets[entity+1]]
     def card(self, entity:int)->np.ndarray: return self.card_tokens[self.card_offsets[entity]:self.card_offsets[entity+1]]
     def documentation(self, entity:int)->np.ndarray: return self.doc_tokens[self.doc_offsets[entity]:self.doc_offsets[entity+1]]
+    def relation_words(self, relation:int)->np.ndarray: return self.relation_tokens[self.relation_offsets[relation]:self.relation_offsets[relation+1]]
     def text(self, unit:int)->np.ndarray: return self.tokens[self.unit_start[unit]:self.unit_end[unit]]
     def leaves(self, unit:int)->np.ndarray: return np.arange(self.leaf_offsets[unit],self.leaf_offsets[unit+1])
     def evidence_of(self, leaf:int)->np.ndarray: return self.evidence[self.evidence_offsets[leaf]:self.evidence_offsets[leaf+1]]
@@ -126,7 +129,7 @@ def build_chains(
     if not units: raise GraphmerError('no unit of code is long enough to train on', f'give files with at least {FEWEST_ROOTS} tokens')
     join = lambda name,kind: np.concatenate([getattr(p,name) for p in parts]).astype(kind)
     return ChainSet(join('ids',np.int32), join('identifier',np.int32), join('opens',bool), *flatten(units,leaves), np.array(documented,dtype=np.int32), names, name_offsets, cards, card_offsets, docs, doc_offsets,
-                    np.array([identifier_hash(n.lstrip('@')) for n in kg.entities['name']],dtype=np.int32))
+                    np.array([identifier_hash(n.lstrip('@')) for n in kg.entities['name']],dtype=np.int32), *encode_short(tokenizer, [r.replace('_',' ') for r in RELATIONS], NAME_TOKENS))
 
 # %% ../../nbs/04_chains.ipynb #429efa12
 @dataclass

@@ -44,11 +44,13 @@ class EncoderConfig:
     hgat_dropout:float = .3      # on the relation parameters
     recompute:bool = False       # activation checkpointing
     symbol:int = 256             # width of the symbol space
+    window:int = 0               # tokens on either side of a mention that are read when it is asked about; 0: it is asked by its mask in a chain
 
     def __post_init__(self):
         if self.hidden%self.heads or (self.hidden//self.heads)%2: raise GraphmerError(f'hidden {self.hidden} / heads {self.heads} is not an even whole number', 'choose a hidden size that is an even multiple of the heads')
         for name,allowed in ENCODER_CHOICES.items():
             if getattr(self,name) not in allowed: raise GraphmerError(f'{name} = {getattr(self,name)!r}', f'choose one of {", ".join(allowed)}')
+        if self.window<0: raise GraphmerError(f'window = {self.window} is negative', 'give tokens, or 0')
         if self.hgat_rank<0 or not 0<=self.hgat_dropout<1: raise GraphmerError(f'hgat_rank = {self.hgat_rank}, hgat_dropout = {self.hgat_dropout}', 'give a rank of 0 or more and a dropout below 1')
 
 ENCODER_CHOICES = dict(activation=('gelu','swiglu'),norm=('layer','rms'),positions=('rope','alibi','learned'),relation_bias=('learned','decay','separable','shuffled','none'))

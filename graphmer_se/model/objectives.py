@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TEMPERATURE', 'STRIDE', 'LONGEST_CYCLE', 'ANTISYMMETRIC', 'ACYCLIC', 'ORDERED', 'to_tensors', 'masked_loss',
-           'symbol_loss', 'order_losses', 'losses', 'text_vectors', 'pair_loss']
+           'symbol_loss', 'order_losses', 'losses', 'text_vectors', 'pair_loss', 'window_loss']
 
 # %% ../../nbs/05a_objectives.ipynb #3d26e5a5
 import torch
@@ -15,6 +15,7 @@ from .chains import RELATIONS
 from .encoder import Encoder
 from .pairs import PairBatch
 from .symbols import SymbolBatch
+from .windows import WindowBatch
 from ..ontology import load_ontology
 
 # %% ../../nbs/05a_objectives.ipynb #c8ec21d6
@@ -90,3 +91,11 @@ def pair_loss(model:Encoder, pairs:PairBatch, temperature:float=TEMPERATURE)->Te
     logits = text_vectors(model,pairs.docs,pairs.of_docs,pairs.count)@text_vectors(model,pairs.codes,pairs.of_codes,pairs.count).T/temperature
     right = torch.arange(pairs.count,device=logits.device)
     return (F.cross_entropy(logits,right)+F.cross_entropy(logits.T,right))/2
+
+def window_loss(model:Encoder, windows:WindowBatch, temperature:float=TEMPERATURE)->Tensor:
+    "InfoNCE (nats) of mentions and cards in both directions: of each mention which card, and of each answer's card which mention."
+    there = lambda x: torch.from_numpy(x).to(model.head_bias.device)
+    target,ignore = there(windows.target),there(windows.ignore)
+    cards,questions = text_vectors(model,windows.cards,windows.card_index,len(windows.entities)),text_vectors(model,windows.texts,windows.text_index,len(windows.target))
+    back = symbol_loss(cards[target],questions,torch.arange(len(target),device=target.device),ignore[:,target].T,temperature)
+    return (symbol_loss(questions,cards,target,ignore,temperature)+back)/2

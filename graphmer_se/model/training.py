@@ -24,10 +24,11 @@ from ..core import GraphmerError, native_bf16, read_json, seed_for, write_atomic
 from .batches import Batch, Cursor, MaskConfig, Order, hiding_chances, training_batch
 from .chains import ChainSet
 from .encoder import Encoder, EncoderConfig
-from .objectives import ORDERED, TEMPERATURE, losses, pair_loss
+from .objectives import ORDERED, TEMPERATURE, losses, pair_loss, window_loss
 from .pairs import PairBatch, PairReader
 from .symbols import NEGATIVES, Candidates, SymbolBatch, rows_of, symbol_batch
 from .validation import Answers, autocast, validate
+from .windows import WindowBatch, WindowReader
 
 # %% ../../nbs/06_training.ipynb #3da8c996
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def make_optimizer(model:Encoder, c:TrainConfig)->torch.optim.Optimizer:
 
 # %% ../../nbs/06_training.ipynb #24819560
 def backward(model:Encoder, reading:'Reading', c:TrainConfig, rows:int, first:int=0, last:int|None=None, scale=lambda x: x)->dict[str,float]:
-    "Gradients of rows [first, last) of a step, `rows` at a time; their share of each loss. The order of the sums is all that `rows` changes. The pairs go with the first row."
+    "Gradients of rows [first, last) of a step, `rows` at a time; their share of each loss. The order of the sums is all that `rows` changes. What is read beside the chains goes with the first row."
     found,batch,symbols = {},reading.batch,reading.symbols
     for start in range(first,len(batch.ids) if last is None else last,rows):
         part,asked = rows_of(batch,symbols,start,min(start+rows,len(batch.ids) if last is None else last))
@@ -151,10 +152,11 @@ def backward(model:Encoder, reading:'Reading', c:TrainConfig, rows:int, first:in
         total = sum(c.weights[k]*share[k]*v for k,v in losses_here.items())
         if losses_here: scale(total).backward()
         for k,v in losses_here.items(): found[k] = found.get(k,0.)+share[k]*v.item()
-    if reading.pairs is not None and first==0:
-        with autocast(c.precision,model.head_bias.device.type): loss = pair_loss(model,reading.pairs,c.temperature)
-        scale(c.pairs_weight*loss).backward()
-        found['pairs'] = loss.item()
+    for name,read,loss_of in (('pairs',reading.pairs,pair_loss),('symbol',reading.windows,window_loss)):
+        if read is None or first: continue
+        with autocast(c.precision,model.head_bias.device.type): loss = loss_of(model,read,c.temperature)
+        scale(c.weights[name]*loss).backward()
+        found[name] = loss.item()
     return found
 
 def backward_in_memory(model:Encoder, optimizer, reading:'Reading', c:TrainConfig, rows:int, **which)->tuple[dict,int]:
@@ -188,12 +190,19 @@ class Reading(NamedTuple):
     cursor:Cursor
     length:int
     pairs:PairBatch|None = None
+    windows:WindowBatch|None = None
+
+    @property
+    def questions(self)->int: return len(self.windows.target) if self.windows else len(self.batch.queries)
 
 class Reader:
     "Makes the readings of a training."
-    def __init__(self, chains:ChainSet, units:np.ndarray, candidates:Candidates, c:TrainConfig, masks:MaskConfig):
+    def __init__(self, chains:ChainSet, units:np.ndarray, candidates:Candidates, c:TrainConfig, masks:MaskConfig, window:int=0):
+        "With a `window` entities are asked for by the text around their mentions, else by masks in the chains."
         if not len(units): raise GraphmerError('no training unit', 'give more source code, or another split')
         self.chains,self.candidates,self.c,self.masks,self.orders = chains,candidates,c,masks,{}
+        self.windows = WindowReader(chains,units,candidates,window,c.symbol_questions,c.negatives,c.negatives_each,c.seed) if window and c.symbol_weight else None
+        if window and (c.antisymmetry_weight or c.acyclicity_weight): raise GraphmerError('antisymmetry_weight and acyclicity_weight act on questions that chains ask, and window is not 0', 'set window to 0, or the weights')
         self.pairs = PairReader(chains,units,candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed) if c.pairs_weight else None
         sizes,self.chances = (chains.unit_end-chains.unit_start)[units],hiding_chances(chains,units,masks)
         for length in {c.length,*(l for _,l in stages(c.curriculum))}:
@@ -206,8 +215,8 @@ class Reader:
         if step and length!=row_length(step-1,c): cursor = Cursor(cursor.epoch+1,0)       # other units fit: their order starts anew
         batch,cursor = training_batch(self.chains,self.orders[length],self.masks,mask_rate(step,c),c.rows*c.length//length,length,step,cursor,self.chances)
         rng,heads = np.random.default_rng(seed_for(c.seed,'negatives',step)),ORDERED if c.antisymmetry_weight or c.acyclicity_weight else ()
-        symbols = symbol_batch(self.chains,self.candidates,batch,rng,c.symbol_questions,length,c.negatives,c.negatives_each,heads) if c.symbol_weight else None
-        return Reading(batch,symbols,cursor,length,self.pairs(step,length) if self.pairs else None)
+        symbols = symbol_batch(self.chains,self.candidates,batch,rng,c.symbol_questions,length,c.negatives,c.negatives_each,heads) if c.symbol_weight and not self.windows else None
+        return Reading(batch,symbols,cursor,length,self.pairs(step,length) if self.pairs else None,self.windows(step,length) if self.windows else None)
 
     def ahead(self, step:int, cursor:Cursor, last:int):
         "The readings from `step` on; while one is used, a thread makes the next."
@@ -241,7 +250,7 @@ def train_steps(
 ):                                         # yields one dict per optimizer step
     "Train from `state` to `c.steps`, or until patience ends, one log per step. Stops with an error that names step and loss when a loss is not finite."
     team,device = team or Accelerator(cpu=True),model.head_bias.device
-    reader,answers = Reader(chains,units,candidates,c,masks),Answers(chains,units) if len(validation) else None
+    reader,answers = Reader(chains,units,candidates,c,masks,model.config.window),Answers(chains,units) if len(validation) else None
     scaler = torch.amp.GradScaler(device.type,init_scale=state.scale,enabled=c.precision=='fp16')
     at_once,readings = c.micro_rows,reader.ahead(state.step,state.cursor,c.steps)
     while state.step<c.steps and not (c.patience and state.stale>=c.patience):
@@ -262,7 +271,7 @@ def train_steps(
         if device.type=='xla': importlib.import_module('torch_xla').sync()
         state.step,state.cursor,state.scale = step+1,cursor,scaler.get_scale() if scaler.is_enabled() else state.scale
         log = dict(step=state.step,loss=total,**{f'{k}_loss':v for k,v in parts.items()},learning_rate=learning_rate(step,c),mask_rate=mask_rate(step,c),
-                   gradient_norm=norm.item(),length=length,tokens=int((batch.chain>0).sum()),questions=len(batch.queries),epoch=cursor.epoch)
+                   gradient_norm=norm.item(),length=length,tokens=int((batch.chain>0).sum()),questions=reading.questions,epoch=cursor.epoch)
         seconds = time.perf_counter()-began
         if len(validation) and (state.step%c.validate_every==0 or state.step==c.steps):
             log |= validate(model,chains,validation,answers,c.seed,c.length,c.rows,c.precision)
