@@ -20,7 +20,7 @@ from joblib import Parallel, delayed
 from ..core import GraphmerError, git_state, home, progress, read_json, read_table, read_toml, root, seed_for, write_atomic, write_json, write_table
 from ..evaluation.ranking import holm, interval
 from ..evidence.monitor import Plan, how_it_ended, runs_beside
-from ..evidence.report import STYLE, figure, svg, table
+from ..evidence.report import STYLE, Markup, figure, spread, svg, table
 from ..evidence.runs import execute_notebook, is_running, locked
 from ..evidence.verification import SUMS, check_sums, seal
 from .cells import COLLAPSED, CellsConfig, apart, cell_metrics, kept_store, run_one
@@ -251,13 +251,12 @@ def curves(cells:pd.DataFrame, f:dict, measure:str='cosine')->str:
 def study_page(study_name:str, cells:pd.DataFrame, f:dict, latency:dict)->str:
     "The report of a study, one file."
     sizes = sorted(set(map(int,cells.rows)))
-    def with_interval(key): return f'{f[key]:.4f} [{f[key+"_low"]:.4f}, {f[key+"_high"]:.4f}]'
     parts = [table(['question','answer','why','what the original said'],[list(a) for a in study_answers(cells,f)])]
     for r in reversed(sizes):
         entries = [e for e in dict.fromkeys(cells.entry) if f'{e}/{r}/cosine' in f]
         best = max(entries,key=lambda e: f[f'{e}/{r}/cosine'])
-        rows = [[e,with_interval(f'{e}/{r}/cosine'),*(f'{f[f"{e}/{r}/{m}"]:.3f}' for m in MEASURES[1:]),'' if e in UNTRAINED else f'{f[f"gain of {e} over mean of context/{r}"]:+.4f}','' if e in UNTRAINED else f'{f[f"{e}/{r}/turned_loss"]:.4f}',
-                 f'{f[f"{e}/{r}/spread"]:.2f}'+(' COLLAPSED' if f[f'{e}/{r}/collapsed'] else ''),f[f'{e}/{r}/seeds'],'' if e in UNTRAINED else f'{f[f"{e}/{r}/steps"]:,.0f}',f'{latency[e]:.2f}' if e in latency else ''] for e in entries]
+        rows = [[e,spread(f,f'{e}/{r}/cosine',4),*(f'{f[f"{e}/{r}/{m}"]:.3f}' for m in MEASURES[1:]),'' if e in UNTRAINED else f'{f[f"gain of {e} over mean of context/{r}"]:+.4f}','' if e in UNTRAINED else f'{f[f"{e}/{r}/turned_loss"]:.4f}',
+                 Markup(f'{f[f"{e}/{r}/spread"]:.2f}'+('<br><small>COLLAPSED</small>' if f[f'{e}/{r}/collapsed'] else '')),f[f'{e}/{r}/seeds'],'' if e in UNTRAINED else f'{f[f"{e}/{r}/steps"]:,.0f}',f'{latency[e]:.2f}' if e in latency else ''] for e in entries]
         parts.append(f'<h2>{r:,} training rows</h2>'+table(['','cosine','margin','MRR','Hits@1','Hits@10','over mean','order','spread','seeds','steps','ms'],rows,{(entries.index(best),1)},
             'Means over packages; 95 % intervals over packages and seeds. margin: nearer to what comes than to what was last. over mean: cosine over the mean of the context. order: cosine lost when the five vectors stand in another order. spread: variance of predictions over that of what comes. ms: one answer at batch 1.'))
     parts.insert(1,'<h2>Learning curves</h2>'+curves(cells,f)+curves(cells,f,'mrr'))
