@@ -25,6 +25,7 @@ def out_of_step()->list[str]:
 
 if __name__=='__main__':
     os.environ['GRAPHMER_QUIET'] = '1'
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')      # two of everything run beside each other: a thread that waits lets others work
     drift = out_of_step()
     print(f'== notebooks and modules: {"out of step, run `make sync`: "+", ".join(drift) if drift else "in step"}', flush=True)
     if drift: sys.exit(1)
