@@ -15,6 +15,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from ..core import GraphmerError, memory_bytes, root, taken
 from .batches import MaskConfig
+from .chains import NAME_TOKENS
 from .encoder import SHAPE, Encoder, EncoderConfig
 from .start import check_start
 from .fit import FitConfig, check_device, encoder_of, process_count
@@ -137,9 +138,11 @@ def memory_needed(settings:dict)->dict[str,int]:
     c,precision = encoder_of(settings|dict(hgat_rank=0),settings['vocabulary']),chosen_precision(settings['precision'])
     with FakeTensorMode(): count = sum(p.numel() for p in Encoder(c).parameters())
     rows = settings['micro_rows'] or -(-settings['rows']//process_count(FitConfig(**taken(FitConfig,settings))))
-    # a second pass, over the cards of candidates, is alive at the same time
-    cards = -(-2*settings['symbol_questions']*24//settings['length']) if settings['symbol_weight'] else 0
-    parts = dict(parameters=count*(18 if precision!='fp32' else 16),activations=kept_bytes(c,rows+cards,settings['length'],precision))
+    # a second pass, over the cards of candidates, is alive at the same time; where questions are texts, it is with them
+    asked,packed = settings['symbol_questions'] if settings['symbol_weight'] else 0,lambda tokens: -(-tokens//settings['length'])
+    cards = packed(2*asked*24)
+    at_once = max(rows,packed(asked*(2*c.window+NAME_TOKENS))+cards) if c.window else rows+cards
+    parts = dict(parameters=count*(18 if precision!='fp32' else 16),activations=kept_bytes(c,at_once,settings['length'],precision))
     return parts|dict(total=int(1.1*sum(parts.values())))
 
 # %% ../../nbs/06d_profiles.ipynb #c390fef4
