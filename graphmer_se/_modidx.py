@@ -1922,6 +1922,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'graphmer_se/model/training.py'),
                                             'graphmer_se.model.training.backward_in_memory': ( 'training.html#backward_in_memory',
                                                                                                'graphmer_se/model/training.py'),
+                                            'graphmer_se.model.training.check_window': ( 'training.html#check_window',
+                                                                                         'graphmer_se/model/training.py'),
                                             'graphmer_se.model.training.chosen_precision': ( 'training.html#chosen_precision',
                                                                                              'graphmer_se/model/training.py'),
                                             'graphmer_se.model.training.cut_tensor': ( 'training.html#cut_tensor',

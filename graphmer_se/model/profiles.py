@@ -19,7 +19,7 @@ from .chains import NAME_TOKENS
 from .encoder import SHAPE, Encoder, EncoderConfig
 from .start import check_start
 from .fit import FitConfig, check_device, encoder_of, process_count
-from .training import TrainConfig, chosen_precision
+from .training import TrainConfig, check_window, chosen_precision
 from .validation import autocast
 
 # %% ../../nbs/06d_profiles.ipynb #7c2f762e
@@ -83,7 +83,7 @@ def defaults()->dict:
 def checked(settings:dict)->dict:
     "The settings, if every part of the house accepts its own; the device is not looked at."
     RunConfig(**taken(RunConfig,settings)); EvaluationConfig(**taken(EvaluationConfig,settings)); FitConfig(**taken(FitConfig,settings)); MaskConfig(**taken(MaskConfig,settings))
-    TrainConfig(**taken(TrainConfig,settings|dict(precision=chosen_precision(settings['precision']))))
+    check_window(TrainConfig(**taken(TrainConfig,settings|dict(precision=chosen_precision(settings['precision'])))),settings['window'])
     check_start(settings['start'],encoder_of(settings,settings['vocabulary']))
     if settings['longest']>=settings['length']: raise GraphmerError(f'longest {settings["longest"]} >= length {settings["length"]}', 'a row needs room for the leaves of its longest unit')
     return settings

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'OPTIMIZERS', 'SCHEDULES', 'TRAINING_COLUMNS', 'TrainConfig', 'chosen_precision', 'learning_rate',
-           'stages', 'row_length', 'mask_rate', 'CombinedOptimizer', 'make_optimizer', 'backward', 'backward_in_memory',
-           'sum_over_processes', 'Reading', 'Reader', 'TrainState', 'train_steps', 'judge', 'optimizer_tensors',
-           'digest', 'save_checkpoint', 'cut_tensor', 'tensors_of', 'fill', 'load_model', 'resume', 'latest_checkpoint',
-           'prune_checkpoints']
+           'stages', 'row_length', 'mask_rate', 'check_window', 'CombinedOptimizer', 'make_optimizer', 'backward',
+           'backward_in_memory', 'sum_over_processes', 'Reading', 'Reader', 'TrainState', 'train_steps', 'judge',
+           'optimizer_tensors', 'digest', 'save_checkpoint', 'cut_tensor', 'tensors_of', 'fill', 'load_model', 'resume',
+           'latest_checkpoint', 'prune_checkpoints']
 
 # %% ../../nbs/06_training.ipynb #93afa5d3
 import hashlib, importlib, json, math, os, shutil, sys, time
@@ -118,6 +118,10 @@ def row_length(step:int, c:TrainConfig)->int:
 
 def mask_rate(step:int, c:TrainConfig)->float: return c.mlm_from+(c.mlm_to-c.mlm_from)*step/max(1,c.steps-1)
 
+def check_window(c:TrainConfig, window:int):
+    "Refuse the ontology's losses where entities are not asked for in chains."
+    if window and (c.antisymmetry_weight or c.acyclicity_weight): raise GraphmerError(f'antisymmetry_weight and acyclicity_weight act on questions that chains ask, and window is {window}', 'set window to 0, or the weights')
+
 # %% ../../nbs/06_training.ipynb #a8fb1273
 class CombinedOptimizer(torch.optim.Optimizer):
     "Several optimizers, each of parameters of its own, that are one to whoever steps and saves them."
@@ -202,7 +206,7 @@ class Reader:
         if not len(units): raise GraphmerError('no training unit', 'give more source code, or another split')
         self.chains,self.candidates,self.c,self.masks,self.orders = chains,candidates,c,masks,{}
         self.windows = WindowReader(chains,units,candidates,window,c.symbol_questions,c.negatives,c.negatives_each,c.seed) if window and c.symbol_weight else None
-        if window and (c.antisymmetry_weight or c.acyclicity_weight): raise GraphmerError('antisymmetry_weight and acyclicity_weight act on questions that chains ask, and window is not 0', 'set window to 0, or the weights')
+        check_window(c,window)
         self.pairs = PairReader(chains,units,candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed) if c.pairs_weight else None
         sizes,self.chances = (chains.unit_end-chains.unit_start)[units],hiding_chances(chains,units,masks)
         for length in {c.length,*(l for _,l in stages(c.curriculum))}:

@@ -26,9 +26,9 @@ def hidden_in(chains:ChainSet, unit:int, leaf:int)->np.ndarray:
 
 def text_without(chains:ChainSet, unit:int, leaf:int, window:int=0)->np.ndarray:
     "The tokens of a unit in which an edge's evidence, and every mention of its tail, is one mask token each; with `window` only so many on either side of where the first evidence begins."
-    at,hide = int(chains.evidence_of(leaf)[0,0]),hidden_in(chains,unit,leaf)
-    near = slice(max(0,at-window),at+window) if window else slice(None)
-    ids,hide = chains.text(unit)[near].copy(),hide[near]
+    near = slice(None)
+    if window: at = int(chains.evidence_of(leaf)[0,0]); near = slice(max(0,at-window),at+window)
+    ids,hide = chains.text(unit)[near].copy(),hidden_in(chains,unit,leaf)[near]
     ids[hide] = MASK
     return ids[np.append(True,~(hide[1:]&hide[:-1]))]
 
@@ -51,7 +51,7 @@ class WindowBatch:
 def mentions_of(chains:ChainSet, units:np.ndarray)->np.ndarray:
     "The own facts of units that can be asked about: (mentions, 2) unit and leaf."
     unit = np.repeat(np.arange(len(chains)),np.diff(chains.leaf_offsets))
-    leaf = np.flatnonzero(chains.own&np.isin(chains.relation,ASKED_IDS)&(np.diff(chains.evidence_offsets)>0)&np.isin(unit,units))
+    leaf = np.flatnonzero(chains.own&np.isin(chains.relation,ASKED_IDS)&np.isin(unit,units))
     return np.stack([unit[leaf],leaf],1)
 
 class WindowReader:
