@@ -13,11 +13,12 @@ __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'Profile
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, re, shutil, sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .core import GraphmerError, cpu_name, home, json_bytes, memory_bytes, read_json, root, sha256_bytes, sha256_file, write_json
+from .core import GraphmerError, cpu_name, home, json_bytes, memory_bytes, read_json, root, sha256_bytes, sha256_file
 from .evidence import keeping, runs
 from .evidence.provenance import write_cards, write_provenance
 from .evidence.report import RANKING, methods_in, write_report
@@ -69,7 +70,7 @@ def changed(changes:list[str])->dict[str,str]:
     if bad := [s for s in changes if '=' not in s]: raise GraphmerError(f'--set {bad[0]!r} is not KEY=VALUE', 'for example --set steps=200')
     return dict(s.split('=',1) for s in changes)
 
-def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple[Path,dict]:
+def prepared(src:str|None, profile:str, name:str|None, changes:list[str], quiet:bool=False)->tuple[Path,dict]:
     "The folder and the parameters of a run. What this machine lacks is said before anything is built."
     from graphmer_se.model.fit import check_device
     from graphmer_se.model.profiles import load_profile
@@ -79,7 +80,7 @@ def prepared(src:str|None, profile:str, name:str|None, changes:list[str])->tuple
     if settings['on']:
         settings['on'] = source_name(settings['on'])
         repositories = resolve_sources(source,settings['on'],settings['seed'])
-    say(f'{len(repositories)} {"repository" if len(repositories)==1 else "repositories"} from {source}')
+    quiet or say(f'{len(repositories)} {"repository" if len(repositories)==1 else "repositories"} from {source}')
     params = runs.run_parameters(profile,settings,source,inputs_hash(repositories))
     return runs.runs_folder()/(check_name(name) if name else runs.run_name(params)),params
 
@@ -229,17 +230,15 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     ablations = home()/'ablations'
     if all_:
         verdicts,unfinished = every_verdict(ablations)
-        from graphmer_se.studies.next_vector import verify_study
-        wrong,studies = check_claims(),{name:verify_study(folder) for name,folder in kept_studies().items()}
+        wrong,studies = check_claims(),{name:check() for name,check in kept_studies().items()}
         lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11}']
         for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
         lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'{name:44} study  {"FAILED "+bad[0] if bad else "ok"}' for name,bad in studies.items()]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
         answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],studies=studies,claims=wrong),json_,'\n'.join(lines))
         if wrong or any(studies.values()) or any(v.failures for v in verdicts): raise typer.Exit(1)
         return
-    if study := kept_studies().get(run):
-        from graphmer_se.studies.next_vector import verify_study
-        bad = verify_study(study)
+    if check := kept_studies().get(run):
+        bad = check()
         answer(bad,json_,'\n'.join(f'FAILED {b}' for b in bad) or f'{run}: sums stand, and every number and answer follows from its table')
         if bad: raise typer.Exit(1)
         return
@@ -252,9 +251,11 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     if v.failures: raise typer.Exit(1)
 
 # %% ../nbs/09b_cli.ipynb #b4267987
-def kept_studies()->dict[str,Path]:
-    "The studies in runs/reference, by name."
-    return {p.parent.name:p.parent for p in sorted((root()/'runs'/'reference').glob('*/study.json'))}
+def kept_studies()->dict:
+    "The studies and ablations in runs/reference, by name: what says, without arguments, what is wrong with them."
+    from graphmer_se.studies.ablations import verify_ablation
+    from graphmer_se.studies.next_vector import verify_study
+    return {p.parent.name:partial(check,p.parent) for file,check in (('study.json',verify_study),('ablation.json',verify_ablation)) for p in sorted((root()/'runs'/'reference').glob(f'*/{file}'))}
 
 def gathered(v)->dict:
     "Findings and gates for programs."
@@ -317,26 +318,22 @@ def tried_on(other:Path, on:str, given:dict)->Path:
 
 @app.command()
 def ablate(spec:Annotated[str,typer.Argument(help='A TOML file, or a name of data/ablations.')], seeds:Annotated[Optional[int],typer.Option(min=2,help='Only the first so many seeds.')]=None,
-           arms:Annotated[Optional[str],typer.Option(help='Only these arms, with commas between them.')]=None, set_:Changes=None, json_:Json=False):
-    "Train and ask every arm under every seed, and say what each part buys. What is finished is not done again."
-    from dataclasses import replace
-    from graphmer_se.evaluation.ablation import BASE, compare, read_ablation
-    a = read_ablation(spec)
-    if unknown := [k for k in (arms or '').split(',') if k and k not in a.arms]: raise GraphmerError(f'{spec} has no arm {unknown[0]!r}',f'arms: {", ".join(a.arms)}')
-    if arms: a = replace(a,arms={k:a.arms[k] for k in arms.split(',') if k})
-    a,done,first = replace(a,seeds=a.seeds[:seeds]),{},None
-    for s in a.seeds:
-        for arm in (BASE,*a.arms):
-            folder,params = prepared(a.source,a.profile,None,[*(f'{k}={v}' for k,v in a.keys(arm).items()),f'seed={s}',*(set_ or [])])
-            say(f'{arm}, seed {s}: {folder.name}')
-            like = done.get((BASE,s)) or first
-            if like is not None and not (folder/'params.json').exists(): runs.borrow(folder,params,like)
-            runs.execute(folder,params)
-            first,done[arm,s] = first or folder,folder
-    table = compare(a,done)
-    out = home()/'ablations'/f'{a.name}.json'
-    write_json(dict(ablation=a.name,profile=a.profile,source=a.source,seeds=list(a.seeds),runs={f'{arm} {s}':f.name for (arm,s),f in done.items()},comparisons=table.to_dict('records')),out)
-    answer(read_json(out),json_,f'{out}\n'+table.drop(columns=['p']).round(4).to_string(index=False))
+           arms:Annotated[Optional[str],typer.Option(help='Only these arms, with commas between them.')]=None, beside:Annotated[int,typer.Option(min=1,help='Runs beside each other.')]=1,
+           keep:Annotated[bool,typer.Option('--keep',help='Make nothing; keep what is finished in runs/reference.')]=False, set_:Changes=None, json_:Json=False):
+    "Train and ask every arm under every seed, and say what each part buys. What is finished is not done again, here or on another machine."
+    from graphmer_se.evidence.monitor import monitor
+    from graphmer_se.studies.ablations import BASE, Wanted, cells_folder, keep_ablation, known_cells, lay_down, plan_of, read_ablation, share, standing, write_told
+    a,given = read_ablation(spec).only(seeds,arms),changed(set_ or [])
+    wanted = [Wanted(arm,s,*prepared(a.source,a.profile,None,[f'{k}={v}' for k,v in (a.keys(arm)|dict(seed=s)|given).items()],quiet=True)) for s in a.seeds for arm in (BASE,*a.arms)]
+    lay_down(a,wanted)
+    cells = standing(wanted,known_cells(a))
+    if keep: print(keep_ablation(a,cells)); return
+    if todo := [w for w in wanted if (w.arm,w.seed) not in {(c.arm,c.seed) for c in cells}]:
+        share(todo,say)
+        failed = monitor(plan_of(a,todo,given,beside),home()/'monitor'/f'ablation-{a.name}',say)['failed']
+        if failed: raise GraphmerError(f'{len(failed)} of {len(todo)} runs failed, {next(iter(failed))}: {next(iter(failed.values()))}', 'the same command does them again, and keeps the others')
+    found = write_told(a,standing(wanted,known_cells(a)),cells_folder(a))
+    answer(found,json_,f'{cells_folder(a)/"ablation.json"}\n'+'\n'.join(f'{c["measure"]:24} {c["arm"]:22} {c["base"]:.4f} {c["difference"]:+.4f} [{c["low"]:+.4f}, {c["high"]:+.4f}] {c["seeds"]} seeds  {c["verdict"]}' for c in found['comparisons']))
 
 # %% ../nbs/09b_cli.ipynb #8617f71b
 @app.command('search')

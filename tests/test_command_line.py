@@ -99,12 +99,39 @@ def test_an_ablation_compares_arms_seed_by_seed(corpus, tmp_path):
     leaves = {c['arm']:c for c in found['comparisons'] if c['measure']=='leaves'}
     assert leaves['same']['difference']==0 and leaves['slow']['questions']>100
     assert by['same']['difference']==0 and by['same']['verdict']=='undecided' and by['slow']['seeds']==2 and by['slow']['questions']>300
-    assert len({*found['runs'].values()})==4 and done.stderr.count('encode: done before')==2
+    assert len({*found['runs'].values()})==4 and done.stderr.count('[2/6] encode')==2
     judged = json.loads(graphmer('verify', found['runs']['slow 1'], '--gates', 'monitoring', '--json', home=tmp_path/'home', check=False).stdout)
     gate = next(g for g in judged['gates'] if g['metric']=='arm/leaves_gain_low')
     assert gate['value']==leaves['slow']['low'] and not gate['passed']                    # an arm that does not learn gains nothing
     again = graphmer('ablate', spec, '--json', home=tmp_path/'home')
-    assert again.stdout==done.stdout and '[3/6]' not in again.stderr
+    assert again.stdout==done.stdout and 'slow, seed' not in again.stderr
+
+def test_a_kept_ablation_is_checked_and_goes_on_elsewhere(tmp_path, monkeypatch):
+    "Cells that the repository keeps are found without a run; comparisons follow from them, and a changed score is seen."
+    import numpy as np, pyarrow as pa
+    from graphmer_se.studies import ablations
+    monkeypatch.setattr(ablations, 'root', lambda: tmp_path/'checkout')
+    monkeypatch.setattr(ablations, 'home', lambda: tmp_path/'home')
+    toy, rng = ablations.Ablation('toy', 'smoke', 'starter', (1, 2), dict(better=dict(lr=1.)), measures=('edges/fusion',)), np.random.default_rng(0)
+    for arm in ('base', 'better'):
+        for seed in (1, 2):
+            cell = ablations.cells_folder(toy)/f'{arm}-{seed}-0'
+            ablations.write_table(pa.table(dict(measure=['edges/fusion']*90, repository=[*'abc']*30, score=rng.uniform(.2, .4, 90)+.2*(arm=='better'))), cell/'scores.parquet')
+            ablations.write_json(dict(arm=arm, seed=seed, params=dict(seed=seed, code=dict(train='x')), run=f'{arm}-{seed}', finished=f'2026-0{seed}', git=dict(dirty=False), questions={'edges/fusion': 'q'}), cell/'cell.json')
+    kept = ablations.keep_ablation(toy, ablations.known_cells(toy))
+    assert ablations.verify_ablation(kept)==[] and ablations.keep_ablation(toy, ablations.known_cells(toy))==kept
+    monkeypatch.setattr(ablations, 'home', lambda: tmp_path/'elsewhere')
+    wanted = [ablations.Wanted(arm, seed, tmp_path/'none', dict(seed=seed, code=dict(train='y'))) for seed in (1, 2) for arm in ('base', 'better')]
+    there = ablations.standing(wanted, ablations.known_cells(toy))
+    assert len(there)==4 and ablations.compare(toy, there).verdict.tolist()==['better']
+    assert ablations.standing([w._replace(params=w.params|dict(lr=2.)) for w in wanted], ablations.known_cells(toy))==[]
+    table = ablations.read_table(kept/'base-1-0'/'scores.parquet').to_pandas()
+    ablations.write_table(pa.Table.from_pandas(table.assign(score=table.score+.1), preserve_index=False), kept/'base-1-0'/'scores.parquet')
+    assert any('scores.parquet' in w for w in ablations.verify_ablation(kept)) and any('comparisons' in w for w in ablations.verify_ablation(kept))
+    first = next((tmp_path/'home'/'ablations'/'toy').glob('*/cell.json'))
+    ablations.write_json(ablations.read_json(first)|dict(git=dict(dirty=True)), first)
+    monkeypatch.setattr(ablations, 'home', lambda: tmp_path/'home')
+    with pytest.raises(ablations.GraphmerError, match='checkout with changes'): ablations.keep_ablation(toy, ablations.read_cells(ablations.cells_folder(toy)))
 
 def test_search_finds_by_what_code_does_and_keeps_what_it_read(smoke, corpus, tmp_path):
     run, home = only_run(smoke), tmp_path/'home'

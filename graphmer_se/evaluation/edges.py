@@ -48,6 +48,7 @@ class Known:
     def __init__(self, kg:KnowledgeGraph, chains:ChainSet, tokenizer:Tokenizer, seed:int, turned:bool=False):
         self.kg,self.chains,self.tokenizer,self.seed,self.turned,self.vectors,self.named = kg,chains,tokenizer,seed,turned,{},{}
         self.places,self.modules,self.types,self.names = (kg.entities[c].to_numpy() for c in ('repository','module','type','name'))
+        self.java = kg.entities.file.str.endswith('.java').to_numpy()
         self.texts = Texts(chains,self.places[chains.unit_entity])
         self.receivers = None if turned else Receivers(chains,tokenizer,self.places[chains.unit_entity],kg.entities.qualified_name.tolist())
         self.facts = numbered_facts(kg)
@@ -108,12 +109,20 @@ class Edges(Known):
         for relation,many in evenly({r:len(pool) for r,pool in asked.items()},most).items(): found += [asked[relation][j] for j in sorted(rng.choice(len(asked[relation]),many,replace=False))]
         return sorted(found),dict(edges=len(seen),known_under_another_relation=twice)
 
+    def possible(self, known:int, relation:int, candidates:np.ndarray, answer:int)->np.ndarray:
+        "The candidates that lead to no inheritance from itself and, in Java, to no second superclass; all of them where the graph itself breaks the rule."
+        r,f = load_ontology().relations[RELATIONS[relation]],self.features
+        if not r.acyclic: return candidates
+        out = np.isin(candidates,[known,*(f.ancestors(known) if self.turned else f.descendants(known))])
+        if self.turned and 'java' in r.single_in: out |= (self.types[candidates]!='Interface')&self.java[candidates]&[bool(f.parents.get(h,set())-{known}) for h in candidates.tolist()]
+        return candidates if answer in candidates[out] else candidates[~out]
+
     def answered(self, asked:list[tuple[int,int]], scorers:dict, choose=None):
         "For each (unit, leaf): leaf, candidates, and the question with its features and one more column per scorer; `choose` may keep some candidates only."
         for i,(u,l) in enumerate(progress(asked,'ranking',unit='question')):
             h,r,t = (int(getattr(self.chains,k)[l]) for k in ('head','relation','tail'))
             known,answer = (t,h) if self.turned else (h,t)
-            candidates = self.table[self.places[h],r]
+            candidates = self.possible(known,r,self.table[self.places[h],r],answer)
             if choose is not None: candidates = candidates[choose(candidates,answer)]
             columns = np.column_stack([self.features.of(known,r,candidates),*(s(i,candidates) for s in scorers.values())])
             yield l,candidates,Question(r,columns,int(np.searchsorted(candidates,answer)),np.isin(candidates,self.right(known,r))&(candidates!=answer))
@@ -183,7 +192,7 @@ REACHED = ('its own','in reach of a bare name')
 
 def reach_scorer(edges:Edges, asked:list[tuple[int,int]]):
     "A function of (number of the question, candidates): two columns of zeros and ones."
-    f,names,java,carrying = edges.features,edges.kg.entities.qualified_name,edges.kg.entities.file.str.endswith('.java').to_numpy(),defaultdict(list)
+    f,names,java,carrying = edges.features,edges.kg.entities.qualified_name,edges.java,defaultdict(list)
     built_in = names.str.startswith('builtins.').to_numpy()
     for i,n in enumerate(names): carrying[n].append(i)
     def of(i, candidates):
@@ -269,7 +278,7 @@ def forbidden(edges:Edges, head:int, relation:int, tail:int)->bool:
     if not (load_ontology().accepts(a,r.domain) and load_ontology().accepts(b,r.range)): return True
     if not (r.acyclic or r.single_in): return False
     known = edges.features.parents.get(head,set())-{tail}
-    return head==tail or head in edges.features.ancestors(tail) or bool(known) and 'java' in r.single_in and a!='Interface' and edges.kg.entities.file[head].endswith('.java')
+    return head==tail or head in edges.features.ancestors(tail) or bool(known) and 'java' in r.single_in and a!='Interface' and bool(edges.java[head])
 
 def row_of(edges:Edges, leaf:int, candidates:np.ndarray, q:Question, scored:dict, first:str)->dict:
     "One row of predictions: the question in words, what the method `first` would have said, and the rank by every method."

@@ -37,7 +37,7 @@ def evidence_facts(run)->dict:
 
 def arm_facts(run, ablations)->dict:
     "What the run's arm gains on hidden leaves, from the ablation that it belongs to."
-    for path in sorted(Path(ablations).glob('*.json')) if ablations else ():
+    for path in sorted(Path(ablations).glob('*/ablation.json')) if ablations else ():
         table = read_json(path)
         arms = {label.rsplit(' ',1)[0] for label,name in table['runs'].items() if name==Path(run).name}
         for row in table['comparisons']:

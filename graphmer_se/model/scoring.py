@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WORD', 'SHOWN', 'FEATURES', 'BASELINES', 'TYPES', 'SAMPLE', 'NEAR', 'words_of', 'incidence', 'overlap', 'prefixes',
-           'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion', 'fit_fusion',
-           'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
+           'all_reached', 'Counted', 'GraphFeatures', 'graph_features', 'Question', 'thinned', 'drawn', 'Fusion',
+           'fit_fusion', 'calibrated', 'best_by', 'before_others', 'prefiltered', 'nearest', 'Boosted', 'fit_boosted']
 
 # %% ../../nbs/05b_scoring.ipynb #07a5a3e0
 import re
@@ -52,6 +52,12 @@ def prefixes(name:str)->list[str]:
     parts = name.split('.')
     return ['.'.join(parts[:i]) for i in range(1,len(parts)+1)]
 
+def all_reached(steps:dict[int,set], start:int)->list[int]:
+    "All that one or more steps lead to, sorted."
+    found,waiting = set(),[start]
+    while waiting: new = steps.get(waiting.pop(),set())-found; found |= new; waiting += sorted(new)
+    return sorted(found)
+
 TYPES = ('Class','Interface','ExceptionType')
 
 # %% ../../nbs/05b_scoring.ipynb #49472901
@@ -65,8 +71,8 @@ class Counted:
         declared = facts[facts[:,1]==RELATIONS.index('declares')]
         self.container = np.full(len(names),-1)
         self.container[declared[:,2]] = declared[:,0]                       # the class around an entity
-        self.parents,self.imports = defaultdict(set),defaultdict(set)
-        for head,_,tail in facts[facts[:,1]==RELATIONS.index('inherits_from')].tolist(): self.parents[head].add(tail)
+        self.parents,self.children,self.imports = defaultdict(set),defaultdict(set),defaultdict(set)
+        for head,_,tail in facts[facts[:,1]==RELATIONS.index('inherits_from')].tolist(): self.parents[head].add(tail); self.children[tail].add(head)
         for head,_,tail in facts[facts[:,1]==RELATIONS.index('imports')].tolist(): self.imports[int(self.module[head])].add(names[tail])
         r,many = facts[:,1],len(names)
         h,t = (facts[:,2],facts[:,0]) if turned else (facts[:,0],facts[:,2])
@@ -92,9 +98,11 @@ class Counted:
 
     def ancestors(self, entity:int)->list[int]:
         "All classes above a class."
-        found,waiting = set(),[entity]
-        while waiting: new = self.parents.get(waiting.pop(),set())-found; found |= new; waiting += sorted(new)
-        return sorted(found)
+        return all_reached(self.parents,entity)
+
+    def descendants(self, entity:int)->list[int]:
+        "All classes below a class."
+        return all_reached(self.children,entity)
 
     def near(self, head:int, relation:int, here:int)->tuple[np.ndarray,np.ndarray]:
         "What those answer who share tails with `head`, each weighed by how much they share: the answers, and the weights of each."
