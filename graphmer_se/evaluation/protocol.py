@@ -47,7 +47,7 @@ def ranked_numbers(task:str, frame:pd.DataFrame, seed:int)->dict:
     return found
 
 # %% ../../nbs/07a_protocol.ipynb #29d66aad
-COUNTED = dict(libraries=('frequency','name in text','what a word goes with','neighbours in words'),completion=('only one of that name','static rules'))
+COUNTED = dict(libraries=('frequency','name in text','what a word goes with','neighbours in words','what a name goes with','regression on names'),completion=('only one of that name','static rules'))
 
 def counted_numbers(task:str, frame:pd.DataFrame, seed:int)->dict:
     "F1 from the columns `right METHOD`, `wrong METHOD`, `missed METHOD`, and the gains of the fusion."
