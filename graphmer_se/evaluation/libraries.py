@@ -121,6 +121,7 @@ class Regression:
         "(modules, libraries), from the kernel (modules, training modules)."
         return kernel@self.weights+self.mean
 
+# %% ../../nbs/07e_libraries.ipynb #6d089216
 class Libraries:
     "The training modules as a source of evidence: those of `fit` for the regression on names, those of `read` for the encoder."
     def __init__(self, kg:KnowledgeGraph, chains:ChainSet, train:Modules, read:np.ndarray, fit:np.ndarray, embedder:Embedder):

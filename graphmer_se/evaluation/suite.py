@@ -124,7 +124,7 @@ def search_named(s:Suite): return search(s,'search_named',False)
 def search_masked(s:Suite): return search(s,'search_masked',True)
 
 def tests(s:Suite):
-    pools = lambda units: tests_pools(s.kg,s.chains,units,s.config.test_queries,s.seed)
+    pools = lambda units: tests_pools(s.kg,s.chains,units,s.config.test_queries,s.text,s.seed)
     return retrieval_task('tests',pools(s.test),pools(s.validation),s.chains,s.kg,s.embedder,s.minilm,s.text,s.seed)
 
 def libraries(s:Suite): return libraries_task(s.kg,s.chains,s.train,s.validation,s.test,s.config.test_queries,s.embedder,s.text,s.seed)
