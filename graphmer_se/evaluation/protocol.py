@@ -26,7 +26,7 @@ class Ranked:
 
 FUSED = (('fusion','fusion without encoder'),('boosted','boosted without encoder'),('fusion','fusion with MiniLM'))
 EDGES = Ranked(('frequency','co-occurrence kNN','name match','text kNN','MiniLM'),('encoder','fusion','boosted'),('relation','elsewhere'),FUSED)
-FOUND = Ranked(('TF-IDF','BM25','MiniLM','name rule','imported','tested beside it','tested by what is like it'),('encoder','hybrid'),(),(('hybrid','hybrid without encoder'),))
+FOUND = Ranked(('TF-IDF','BM25','MiniLM','two bags of words','name rule','imported','tested beside it','tested by what is like it'),('encoder','hybrid'),(),(('hybrid','hybrid without encoder'),))
 KNOWN = replace(EDGES,rivals=(*EDGES.rivals,'ComplEx','TransE'))
 RANKED = dict(edges=EDGES,edges_heads=EDGES,edges_half_hidden=EDGES,edges_transductive=KNOWN,search_named=FOUND,search_masked=FOUND,tests=FOUND,
               disambiguation=Ranked(('same module','nearest','imported','frequency','co-occurrence kNN','text kNN','MiniLM'),('encoder','fusion','boosted'),('relation',),FUSED))

@@ -169,11 +169,12 @@ def tests_pools(kg:KnowledgeGraph, chains:ChainSet, units:np.ndarray, most:int, 
     return pools
 
 # %% ../../nbs/07d_retrieval.ipynb #9281ccc6
-def pool_scores(pool:Pool, chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder, minilm:Embedder|None, text)->dict[str,np.ndarray]:
-    "Scores (queries, candidates) of every method for one repository."
+def pool_scores(pool:Pool, chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder, minilm:Embedder|None, text, bags=None)->dict[str,np.ndarray]:
+    "Scores (queries, candidates) of every method for one repository; `bags` are those of `07d_bags`."
     candidates,queries = [text(c) for c in pool.candidates],[text(q) for q in pool.queries]
     asked = embedder.of_tokens(pool.queries)
     found = {'encoder':asked@embedder.of_tokens(pool.candidates).T,'TF-IDF':tf_idf(candidates,queries),'BM25':bm25(candidates,queries)}
+    if bags: found['two bags of words'] = bags.cosines([*map(spoken,candidates)],[*map(spoken,queries)])
     if minilm: found['MiniLM'] = minilm.of_texts(queries)@minilm.of_texts(candidates).T
     if any(pool.names):
         names = [words_of(kg.entities['name'][chains.unit_entity[u]]) for u in pool.units]
@@ -189,14 +190,14 @@ def standardised(scores:list[np.ndarray])->np.ndarray:
     "Scores (candidates,) of several methods for one query as columns of mean 0 and variance 1."
     return np.column_stack([(x-x.mean())/max(1e-9,x.std()) for x in scores])
 
-def retrieval_task(task:str, pools:list[Pool], validation:list[Pool], chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder, minilm:Embedder|None, text, seed:int)->tuple[dict,pd.DataFrame]:
+def retrieval_task(task:str, pools:list[Pool], validation:list[Pool], chains:ChainSet, kg:KnowledgeGraph, embedder:Embedder, minilm:Embedder|None, text, seed:int, bags=None)->tuple[dict,pd.DataFrame]:
     "Metrics, and one row per query with the rank by every method."
     if not any(len(p.right) for p in pools): return {},pd.DataFrame()
-    score = lambda ps: [pool_scores(p,chains,kg,embedder,minilm,text) for p in progress(ps,task,unit='repository')]
+    score = lambda ps: [pool_scores(p,chains,kg,embedder,minilm,text,bags) for p in progress(ps,task,unit='repository')]
     scored,known = score(pools),score(validation)
-    lexical = tuple(c for c in ('TF-IDF','BM25','name rule',*WHERE) if all(c in s for s in scored))
+    lexical = tuple(c for c in ('TF-IDF','BM25','two bags of words','name rule',*WHERE) if all(c in s for s in scored))
     seen = tuple(c for c in ('encoder','neighbours of the encoder') if all(c in s for s in scored))
-    hybrids = {'hybrid':(*lexical,*seen),'hybrid without encoder':lexical}
+    hybrids = {'hybrid':(*lexical,*seen),'hybrid without encoder':lexical}|({'hybrid without bags':(*(c for c in lexical if c!='two bags of words'),*seen)} if bags else {})    # the last is what `graphmer search` has
     weights = {n:fit_fusion(questions_of(validation,known,cs),list(range(len(cs))),seed) for n,cs in hybrids.items()} if known and all(c in k for k in known for c in hybrids['hybrid']) else {}
     logits = {n:[f.logits(0,q.features) for q in questions_of(pools,scored,hybrids[n])] for n,f in weights.items()}
     names,rows,at = kg.entities.qualified_name,[],0

@@ -20,6 +20,7 @@ from ..core import GraphmerError, give_back, read_arrays, read_json, write_json,
 from .completion import COMPLETION_COLUMNS, completion_task
 from .controls import controlled
 from .edges import COLUMNS, Edges, alike, disambiguation_task, edges_task, fitted
+from .bags import WordBags, bags_of
 from .libraries import libraries_task
 from .retrieval import retrieval_task, search_pools, tests_pools
 from .protocol import with_holm
@@ -55,6 +56,8 @@ class Suite:
         try: return carried_embedder(self.embedder.precision,self.embedder.length,self.embedder.rows)
         except GraphmerError as e: print(f'without MiniLM as a rival: {e.problem}',file=sys.stderr)
 
+    @cached_property
+    def bags(self)->WordBags|None: return bags_of(self.kg,self.chains,self.train,self.text,self.seed)
     @cached_property
     def asked(self)->np.ndarray: return sample_units(self.test,self.config.test_units,self.seed)
     @cached_property
@@ -118,7 +121,7 @@ def disambiguation(s:Suite):
 
 def search(s:Suite, task:str, hide:bool):
     pools = lambda units: search_pools(s.kg,s.chains,units,s.config.test_queries,hide,s.seed)
-    return retrieval_task(task,pools(s.test),pools(s.validation),s.chains,s.kg,s.embedder,s.minilm,s.text,s.seed)
+    return retrieval_task(task,pools(s.test),pools(s.validation),s.chains,s.kg,s.embedder,s.minilm,s.text,s.seed,s.bags)
 
 def search_named(s:Suite): return search(s,'search_named',False)
 def search_masked(s:Suite): return search(s,'search_masked',True)
