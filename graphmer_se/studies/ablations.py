@@ -170,8 +170,8 @@ def standing(wanted:list[Wanted], cells:list[Cell])->list[Cell]:
 
 def lay_down(ablation:Ablation, wanted:list[Wanted])->list[Path]:
     "Cells of the runs that are finished and have none."
-    have = {c.run for c in known_cells(ablation)}
-    return [write_cell(cells_folder(ablation),w.arm,w.seed,w.folder,ablation.measures) for w in wanted if runs.is_finished(w.folder) and w.folder.name not in have]
+    have = {(c.arm,c.seed,c.run) for c in known_cells(ablation)}
+    return [write_cell(cells_folder(ablation),w.arm,w.seed,w.folder,ablation.measures) for w in wanted if runs.is_finished(w.folder) and (w.arm,w.seed,w.folder.name) not in have]
 
 def share(todo:list[Wanted], say=print):
     "Make graph and chains once per seed, and lay them into all runs of it."
