@@ -21,7 +21,7 @@ import typer
 from .core import GraphmerError, cpu_name, home, json_bytes, memory_bytes, read_json, root, sha256_bytes, sha256_file
 from .evidence import keeping, runs
 from .evidence.provenance import write_cards, write_provenance
-from .evidence.report import RANKING, methods_in, write_report
+from .evidence.report import RANKING, methods_in, rivals_in, write_report
 from .evidence.verification import Finding, finding, seal, verify
 from .kg import store
 from .kg.build import BACKENDS, build_to
@@ -146,8 +146,8 @@ def summary(m:dict)->list[str]:
     "A line per task."
     lines = [f'{task.replace("_"," "):18}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
     if 'words/questions' in m: lines = [f'{"words":18}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
-    if 'completion/items' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','static rules','only one of that name'))+'   (F1)')
-    if 'libraries/items' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion','fusion without encoder','what a word goes with','name in text','frequency'))+'   (F1)')
+    if 'completion/items' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'completion')))+'   (F1)')
+    if 'libraries/items' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'libraries')))+'   (F1)')
     return [*lines,*(f'{k:18}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c

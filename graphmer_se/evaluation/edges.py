@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from ..core import progress, seed_for
+from .controls import taken_for
 from .neighbours import VOTED, Texts, votes
 from .protocol import numbers_of
 from .ranking import realistic_rank
@@ -156,7 +157,8 @@ def leaf_questions(embedder:Embedder, chains:ChainSet, asked:list[tuple[int,int]
 def edge_questions(embedder:Embedder, chains:ChainSet, asked:list[tuple[int,int]], seed:int)->np.ndarray:
     "Unit vectors (questions, symbol) of edges, asked as the encoder has learned it: by the text around the mention, or by a mask in the chain."
     window = embedder.model.config.window
-    return embedder.of_tokens([window_question(chains,u,l,window) for u,l in asked],'hidden edges') if window else leaf_questions(embedder,chains,asked,seed)
+    if not window: return leaf_questions(embedder,chains,asked,seed)
+    return embedder.of_tokens([window_question(chains,u,l,window,taken_for(embedder.model,int(chains.relation[l]))) for u,l in asked],'hidden edges')
 
 def encoder_scorer(edges:Edges, asked:list[tuple[int,int]], embedder:Embedder):
     "The scores of our encoder; of a turned question those between the cards of tail and candidate, since a text would tell its head."

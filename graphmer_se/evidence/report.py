@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RANKING', 'OURS', 'PLACES', 'STYLE', 'table', 'Markup', 'svg', 'inline', 'figure', 'difference', 'compared',
-           'methods_in', 'sentences', 'spread', 'result_tables', 'worst_errors', 'latency_table', 'loss_curves',
-           'relation_bars', 'graph_bars', 'mark', 'graph_section', 'leakage_section', 'gate_table', 'render',
-           'write_report', 'Table', 'reference_table']
+           'methods_in', 'rivals_in', 'sentences', 'spread', 'result_tables', 'worst_errors', 'latency_table',
+           'loss_curves', 'relation_bars', 'graph_bars', 'mark', 'graph_section', 'leakage_section', 'gate_table',
+           'render', 'write_report', 'Table', 'reference_table']
 
 # %% ../../nbs/09c_report.ipynb #e5bb4688
 import csv, html, io
@@ -63,12 +63,17 @@ RANKING = dict(edges=('Hidden edges of unseen code','(head, relation, ?) in unse
     search_named=('Search, names in sight','docstrings as queries among at most a thousand functions of their repository; the docstring stands in no candidate.'),
     search_masked=('Search, names hidden','the same, with every candidate without its own name.'),
     tests=('From test to code','bodies of tests as queries, mentions of what they test hidden.'))
-OURS = ('encoder','fusion','boosted','hybrid')
+OURS = ('encoder','fusion','boosted','hybrid','hybrid without bags','neighbours of the encoder','regression on the encoder')
 
 def methods_in(m:dict, task:str)->list[str]:
     "The methods of a ranking task, ours first, then by MRR."
     names = {k.split('/')[1] for k in m if k.startswith(f'{task}/') and k.count('/')==2 and k.endswith('/mrr')}-{'random'}
     return sorted(names,key=lambda x: (x not in OURS,-m[f'{task}/{x}/mrr']))
+
+def rivals_in(m:dict, task:str)->list[str]:
+    "What stands beside the fusion of a task that counts F1, best first; what knows the encoder is no rival."
+    names = {k.split('/')[1] for k in m if k.startswith(f'{task}/') and k.count('/')==2 and k.endswith('/f1')}-{'fusion','encoder neighbours',*OURS}
+    return sorted(names,key=lambda x: -m[f'{task}/{x}/f1'])
 
 def sentences(m:dict)->list[str]:
     "The headline of a run: one sentence per task, wins and losses alike."
@@ -283,6 +288,6 @@ def reference_table()->Table:
             methods = methods_in(m,task)
             ours,rivals = [x for x in methods if x in OURS],[x for x in methods if x not in OURS]
             row(f'{title.lower()}, {dict(mrr="MRR",hits_at_1="Hits@1")[kind]} ({m[f"{task}/questions"]:,} among {m[f"{task}/candidates_mean"]:,.0f})','; '.join(f'{x} {value(f"{task}/{x}/{kind}")}' for x in ours),', '.join(f'{x} {m[f"{task}/{x}/{kind}"]:.3f}' for x in rivals))
-        if 'completion/items' in m: row(f'which function of that name, or none, F1 ({m["completion/items"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion without encoder','static rules','only one of that name')))
-        if 'libraries/items' in m: row(f'libraries of a module, F1 ({m["libraries/items"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion without encoder','what a word goes with','neighbours in words','frequency','name in text')))
+        if 'completion/items' in m: row(f'which function of that name, or none, F1 ({m["completion/items"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in rivals_in(m,'completion')))
+        if 'libraries/items' in m: row(f'libraries of a module, F1 ({m["libraries/items"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in rivals_in(m,'libraries')))
     return Table('\n'.join(rows))

@@ -32,9 +32,9 @@ def text_without(chains:ChainSet, unit:int, leaf:int, window:int=0)->np.ndarray:
     ids[hide] = MASK
     return ids[np.append(True,~(hide[1:]&hide[:-1]))]
 
-def window_question(chains:ChainSet, unit:int, leaf:int, window:int)->np.ndarray:
-    "The name of the relation, and the text around the mention: token ids."
-    return np.concatenate([chains.relation_words(int(chains.relation[leaf])),text_without(chains,unit,leaf,window)])
+def window_question(chains:ChainSet, unit:int, leaf:int, window:int, relation:int=0)->np.ndarray:
+    "The name of the relation, or of another `relation`, and the text around the mention: token ids."
+    return np.concatenate([chains.relation_words(relation or int(chains.relation[leaf])),text_without(chains,unit,leaf,window)])
 
 # %% ../../nbs/04d_windows.ipynb #208f353f
 @dataclass
