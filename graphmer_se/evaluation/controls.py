@@ -29,10 +29,11 @@ def other_relation(relation:Tensor)->Tensor:
 
 def taken_for(model:Encoder, relation:int)->int:
     "What a model takes a relation for where a question names it in words."
-    return int(other_relation(torch.tensor(relation))) if isinstance(model,OtherRelations) else relation
+    return int(other_relation(torch.tensor(relation))) if getattr(model,'mistakes_relations',False) else relation
 
 class OtherRelations(Encoder):
     "Takes every relation for another, always the same one."
+    mistakes_relations = True
     def forward(self, batch:dict)->Tensor: return super().forward(batch|dict(relation=other_relation(batch['relation'])))
 
 class OtherNames(Encoder):
