@@ -31,7 +31,7 @@ class WordBags:
 
     def of(self, texts:list[list[str]], vectors:np.ndarray)->np.ndarray:
         "Unit vectors (texts, width)."
-        found = (self.counter.transform(texts).sign()@sparse.diags(self.weight))@vectors
+        found = (self.counter.transform(texts)@sparse.diags(self.weight))@vectors
         return found/np.maximum(np.linalg.norm(found,axis=1,keepdims=True),1e-9)
 
     def cosines(self, code:list[list[str]], documentation:list[list[str]])->np.ndarray:
@@ -42,8 +42,8 @@ def fit_bags(documentation:list[list[str]], code:list[list[str]], places:np.ndar
     "Learn from pairs; `places` are their repositories. Nothing from fewer than 200 pairs."
     many = len(code)
     if many<FEWEST: return None
-    counter = CountVectorizer(analyzer=lambda words: words,min_df=3).fit([*documentation,*code])
-    bags = [counter.transform(texts).sign().tocsr() for texts in (documentation,code)]
+    counter = CountVectorizer(analyzer=lambda words: words,binary=True,min_df=3).fit([*documentation,*code])
+    bags = [counter.transform(texts) for texts in (documentation,code)]
     weight = np.log(2*many/(1+sum(np.asarray(b.sum(0)).ravel() for b in bags))).astype(np.float32)
     rng,generator,batch = np.random.default_rng(seed_for(seed,'bags')),torch.Generator().manual_seed(seed_for(seed,'bags of words')),min(BATCH,many//4)
     start = torch.randn(bags[0].shape[1],width,generator=generator)*width**-.5

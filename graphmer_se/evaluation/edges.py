@@ -111,7 +111,7 @@ class Edges(Known):
         return sorted(found),dict(edges=len(seen),known_under_another_relation=twice)
 
     def possible(self, known:int, relation:int, candidates:np.ndarray, answer:int)->np.ndarray:
-        "The candidates that lead to no inheritance from itself and, in Java, to no second superclass; all of them where the graph itself breaks the rule."
+        "The candidates that lead to no inheritance from itself and, asked from the other end in Java, to no second superclass; all of them where the graph itself breaks the rule."
         r,f = load_ontology().relations[RELATIONS[relation]],self.features
         if not r.acyclic: return candidates
         out = np.isin(candidates,[known,*(f.ancestors(known) if self.turned else f.descendants(known))])

@@ -18,7 +18,7 @@ from ..core import GraphmerError, progress, seed_for
 from .edges import evenly
 from .protocol import numbers_of
 from .ranking import best_threshold
-from .retrieval import spoken
+from .retrieval import rejoined, spoken
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
 from ..model.embedding import Embedder
@@ -54,7 +54,7 @@ NAME = re.compile(r'(?<![\w.])([A-Za-z_]\w*)(?:\.([A-Za-z_]\w*))?')
 def used_names(text:str)->set[str]:
     "The names that stand for themselves in a text; of `a.b` also `a.`, `.b` and both, since `np.zeros` says more than `np` and `zeros`."
     found = set()
-    for a,b in NAME.findall(re.sub(r'\s*([._])\s*',r'\1',text)): found |= {a,f'{a}.',f'.{b}',f'{a}.{b}'} if b else {a}      # word pieces come back with spaces around dots
+    for a,b in NAME.findall(rejoined(text)): found |= {a,f'{a}.',f'.{b}',f'{a}.{b}'} if b else {a}
     return found
 
 def modules_of(kg:KnowledgeGraph, chains:ChainSet, units:np.ndarray, text)->Modules:
@@ -75,7 +75,7 @@ def modules_of(kg:KnowledgeGraph, chains:ChainSet, units:np.ndarray, text)->Modu
 
 # %% ../../nbs/07e_libraries.ipynb #09149c96
 EVIDENCE = ('frequency','name in text','what a word goes with','neighbours in words','what a name goes with','regression on names','neighbours of the encoder','regression on the encoder','encoder')
-OF_THE_ENCODER = (6,7,8)
+OF_THE_ENCODER = tuple(i for i,n in enumerate(EVIDENCE) if 'encoder' in n)
 NEAREST = 12
 FITTED = 6000   # training modules that a regression is fitted on, at most: it takes memory by their square
 STRENGTH = .1   # of its penalty

@@ -72,8 +72,8 @@ def methods_in(m:dict, task:str)->list[str]:
 
 def rivals_in(m:dict, task:str)->list[str]:
     "What stands beside the fusion of a task that counts F1, best first; what knows the encoder is no rival."
-    names = {k.split('/')[1] for k in m if k.startswith(f'{task}/') and k.count('/')==2 and k.endswith('/f1')}-{'fusion','encoder neighbours',*OURS}
-    return sorted(names,key=lambda x: -m[f'{task}/{x}/f1'])
+    names = {k.split('/')[1] for k in m if k.startswith(f'{task}/') and k.count('/')==2 and k.endswith('/f1')}
+    return sorted((n for n in names if n!='fusion' and ('encoder' not in n or n.endswith('without encoder'))),key=lambda x: -m[f'{task}/{x}/f1'])
 
 def sentences(m:dict)->list[str]:
     "The headline of a run: one sentence per task, wins and losses alike."

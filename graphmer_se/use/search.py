@@ -42,7 +42,7 @@ def load_searcher(folder)->Searcher:
     elif (folder/'model.safetensors').exists(): weights,(model,tokenizer) = folder/'model.safetensors',from_pretrained(folder)
     else: raise GraphmerError(f'{folder} holds no trained encoder', 'finish the run, or give another one: graphmer runs list')
     metrics = read_json(folder/'metrics.json') if (folder/'metrics.json').exists() else {}
-    fusion = next((n for n in ('hybrid without bags','hybrid') if any(k.startswith(f'search_named/{n}/weight') for k in metrics)),'')      # runs without bags have the latter only
+    fusion = next((n for n in ('hybrid without bags','hybrid') if any(k.startswith(f'search_named/{n}/weight') for k in metrics)),'')      # the latter where there were too few pairs for bags
     learned = {m:metrics[k] for m in METHODS if (k := f'search_named/{fusion}/weight of {m}') in metrics}
     return Searcher(Embedder(model,tokenizer,chosen_precision('auto')),learned or dict(encoder=1.),sha256_file(weights))
 
