@@ -1,11 +1,12 @@
 """How fast a graph is built, against the floor: tree-sitter's parse of the same files plus one query pass over them.
 
-    python benchmarks/kg_speed.py SRC... [--workers 1 2] [--json]
+    python benchmarks/kg_speed.py SRC... [--workers 1 2] [--changed] [--json]
 
 SRC are folders of repositories. CPU seconds count children. The floor is measured in the same run, in one process; a build counts reading, parsing, resolving,
-checking and writing, from nothing (`--full`).
+checking and writing, from nothing (`--full`). With `--changed` SRC is one repository: a copy of it is built, then built again after one more statement in a body of its largest file,
+and after one more function there; each beside a build from nothing.
 """
-import argparse, json, os, resource, subprocess, sys, tempfile, time
+import argparse, json, os, resource, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 import tree_sitter_java, tree_sitter_python
 from tree_sitter import Language, Parser, Query, QueryCursor
@@ -41,10 +42,40 @@ def measured_build(folders, workers:int)->dict:
         size = sum(p.stat().st_size for p in (Path(d)/'kg').rglob('*.parquet') if '.cache' not in p.parts)
         return dict(workers=workers,wall_seconds=time.perf_counter()-started,cpu_seconds=cpu()-begun,peak_gigabytes=s['peak']*1024/1e9,triples=s['triples'],resolved=s['triples_resolved'],parquet_megabytes=size/1e6)
 
+BODY = {'.py':(b'):\n',b'):\n    ',b'str(1).strip()\n'),'.java':(b') {\n',b') {\n        ',b'hashCode();\n')}      # after the first of these in the second half of a file
+MORE = {'.py':lambda d: d+b'\ndef one_more(x): return len(x)\n','.java':lambda d: d.rstrip()[:-1]+b'\n  void oneMore() { hashCode(); }\n}\n'}
+
+def one_statement_more(data:bytes, ending:str)->bytes:
+    before,start,statement = BODY[ending]
+    at = data.index(before,len(data)//2)
+    indent = data[at+len(before):].split(b'\n',1)[0]
+    return data[:at+len(before)]+indent[:len(indent)-len(indent.lstrip())]+statement+data[at+len(before):]
+
+def measured_changes(folder:Path)->list[dict]:
+    "Builds of one repository in this process: from nothing, after a change within a body, after a change of what is declared."
+    from graphmer_se.kg.build import build_to
+    rows = []
+    with tempfile.TemporaryDirectory() as d:
+        source = Path(shutil.copytree(folder,Path(d)/folder.name))
+        largest = max((f.path for f in source_files(source)[0]),key=lambda p: p.stat().st_size)
+        def timed(what):
+            started,begun = time.perf_counter(),cpu()
+            resolved = build_to(Path(d)/'kg',[source])['statistics']['triples_resolved']
+            rows.append(dict(what=what,wall_seconds=time.perf_counter()-started,cpu_seconds=cpu()-begun,resolved=resolved))
+        timed('from nothing')
+        largest.write_bytes(one_statement_more(largest.read_bytes(),largest.suffix)); timed('one more statement')
+        largest.write_bytes(MORE[largest.suffix](largest.read_bytes())); timed('one more function')
+    return rows
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('sources',nargs='+',type=Path); p.add_argument('--workers',nargs='+',type=int,default=[1,2]); p.add_argument('--json',action='store_true')
+    p.add_argument('sources',nargs='+',type=Path); p.add_argument('--workers',nargs='+',type=int,default=[1,2]); p.add_argument('--changed',action='store_true'); p.add_argument('--json',action='store_true')
     args = p.parse_args()
+    if args.changed:
+        rows = [r for folder in args.sources for r in measured_changes(folder)]
+        if args.json: return print(json.dumps(rows,indent=1))
+        for r in rows: print(f'{r["what"]}: wall {r["wall_seconds"]:.2f} s, CPU {r["cpu_seconds"]:.2f} s, {r["resolved"]:,} resolved')
+        return
     base = floor(args.sources)
     rows = [measured_build(args.sources,w) for w in args.workers]
     for r in rows: r |= dict(cpu_per_megabyte=r['cpu_seconds']/base['megabytes'],times_floor=r['cpu_seconds']/base['cpu_seconds'],wall_share=r['wall_seconds']/rows[0]['wall_seconds'])

@@ -78,7 +78,7 @@ def test_words_are_hidden_whole_and_only_where_allowed(lengths, rate, seed):
     assert not hidden[~free].any()
     for w in range(len(lengths)): assert len(set(hidden[word==w]))==1
 
-EDITS = st.lists(st.tuples(st.sampled_from(('append', 'rename', 'move', 'delete', 'add', 'break')), st.integers(0, 10**6)), min_size=1, max_size=6)
+EDITS = st.lists(st.tuples(st.sampled_from(('append', 'within', 'rename', 'move', 'delete', 'add', 'break')), st.integers(0, 10**6)), min_size=1, max_size=6)
 
 @settings(max_examples=12, **QUIET)
 @given(st.lists(EDITS, min_size=1, max_size=3))
@@ -95,6 +95,7 @@ def test_building_again_equals_building_anew(tmp_path_factory, rounds):
             files = sorted(f for f in (here/'src').rglob('m*') if f.suffix in ('.py', '.java'))
             f = files[n%len(files)]
             if what=='append': f.write_bytes(f.read_bytes()+(b'\ndef more(x): return more(x)\n' if f.suffix=='.py' else b'\nclass More { More more() { return more(); } }\n'))
+            elif what=='within': f.write_bytes(f.read_bytes().replace(b') {\n', b') {\n  new String().length();\n', 1+n%9))
             elif what=='break': f.write_bytes(f.read_bytes()[:n%max(1, f.stat().st_size)])
             elif what=='rename': f.rename(f.with_name(f'm{n}{f.suffix}'))
             elif what=='move': f.rename(here/'src'/('one', 'two')[n%2]/'pkg'/f.name)

@@ -6,14 +6,14 @@
 __all__ = ['PARTS', 'ROOMS', 'CLASS_TYPES', 'BACKENDS', 'Part', 'uncollected', 'Source', 'Checkout', 'read_repository',
            'python_part', 'java_part', 'parsed', 'build_repository', 'is_utf8', 'external_type', 'external_entities',
            'finished', 'installed', 'engine', 'parallel', 'as_repositories', 'outside_of', 'refuse_empty', 'described',
-           'in_memory', 'build', 'code_key', 'Cache', 'FactsCache', 'cache_folder', 'resolve_part', 'finish_part',
-           'stands', 'alone', 'build_to', 'exchange']
+           'in_memory', 'build', 'code_key', 'Cache', 'FactsCache', 'RowsCache', 'cache_folder', 'resolve_part',
+           'finish_part', 'stands', 'alone', 'build_to', 'exchange']
 
 # %% ../../nbs/02d_build.ipynb #428d8f32
 import fcntl, gc, marshal, os, shutil, sys
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,8 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 import pyarrow as pa, pyarrow.compute as pc
 from ..core import GraphmerError, give_back, progress, read_table, root, sha256_bytes, table_hash, write_atomic, write_table
-from .edges import Places, Rows, entity_table, packaging_edges, test_edges, triple_table
-from .java_edges import java_edges
+from .edges import Places, Rows, Shares, entity_table, packaging_edges, test_edges, triple_table
+from .java_edges import java_edges, unchanged
 from .java_types import World
 from .python_edges import python_edges
 from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES, Modules, own_package
@@ -83,16 +83,17 @@ def read_repository(repository:Repository)->Checkout:
     return Checkout(repository,sorted(sources),said,[f'{repository.name}: {n}' for n in notes])
 
 # %% ../../nbs/02d_build.ipynb #957ff747
-def python_part(rows:Rows, folder:Path, sources:list)->tuple[dict,list]:
-    "The edges of the Python files of a repository; the module of each file, and notes."
+def python_part(rows:Rows, folder:Path, sources:list, kept=None)->tuple[dict,list]:
+    "The edges of the Python files of a repository; the module of each file, and notes. Types flow through all of them, so nothing is taken over from an earlier build."
     modules = Modules(sources, own_package(folder.name,sources))
     python_edges(rows, modules)
     return dict(zip(modules.files,modules.names)),[f'duplicate module name {d}' for d in modules.duplicates]
 
-def java_part(rows:Rows, folder:Path, sources:list)->tuple[dict,list]:
-    "The edges of the Java files of a repository; the package of each file, and notes."
+def java_part(rows:Rows, folder:Path, sources:list, kept=None)->tuple[dict,list]:
+    "The edges of the Java files of a repository; the package of each file, and notes. `kept`: a `RowsCache`."
     world = World(sources)
-    java_edges(rows, world)
+    shares = java_edges(rows, world, *(kept.standing(sources) if kept else ()))
+    if kept: kept.leave(sources,shares)
     again = [f'several source trees hold {n}' for n,c in world.by_name.items() if len(c)>1]
     world.dissolve()
     return {n:f.package for n,f in sources},again
@@ -103,8 +104,8 @@ ROOMS = dict(python=python_variables,java=java)      # where `plain` and `from_p
 def parsed(s:Source)->FileFacts: return parse(s.data,s.language)
 
 @uncollected
-def build_repository(checkout:Checkout, facts_of=parsed)->Part:
-    "Parse and resolve one repository; `facts_of(source)` may know what the parser would say. The checkout is used up: its bytes go when there are facts."
+def build_repository(checkout:Checkout, facts_of=parsed, kept=None)->Part:
+    "Parse and resolve one repository; `facts_of(source)` may know what the parser would say, and `kept` what the resolver would. The checkout is used up: its bytes go when there are facts."
     repository,notes,files,read = checkout.repository,list(checkout.notes),[],{language:[] for language in PARTS}
     for s in checkout.sources:
         refused = s.refused
@@ -121,7 +122,7 @@ def build_repository(checkout:Checkout, facts_of=parsed)->Part:
     rows,names = Rows(repository.name,repository.version,repository.license),{}
     for language in list(read):
         if not (sources := read.pop(language)): continue        # what has been resolved is let go: tables want the memory
-        modules,said = PARTS[language](rows,repository.folder,sources)
+        modules,said = PARTS[language](rows,repository.folder,sources,kept)
         names |= modules
         notes += [f'{repository.name}: {n}' for n in said]
         del sources
@@ -290,6 +291,28 @@ class FactsCache:
         self.kept.add(which)
         return facts
 
+    def earlier(self, language:str, sha:str)->FileFacts|None:
+        "What a file of an earlier build said."
+        blob = self.known.get((language,sha))
+        return None if blob is None else ROOMS[language].from_plain(marshal.loads(blob))
+
+    def mentions(self, language:str, sha:str, names:set)->bool:
+        "Whether one of some names may stand in a file of an earlier build: strings stand in `marshal` as they are."
+        blob = self.known.get((language,sha))
+        return blob is None or any(n.encode('utf-8','surrogatepass') in blob for n in names)
+
+class RowsCache(Cache):
+    "The rows of the Java files of a repository as an earlier build left them."
+    def __init__(self, path:Path, key:str, facts:FactsCache):
+        super().__init__(path,key)
+        self.facts = facts
+
+    def standing(self, sources:list)->tuple[dict,frozenset]:
+        "The rows, and the files for which they still stand."
+        return self.state,unchanged(self.state.get('hashes',{}),sources,partial(self.facts.earlier,'java'),partial(self.facts.mentions,'java'))
+
+    def leave(self, sources:list, shares:Shares): self.write(hashes={n:f.sha256 for n,f in sources},**shares.plain([n for n,_ in sources]))
+
 # %% ../../nbs/02d_build.ipynb #6b451275
 def cache_folder(folder:Path, repository:Repository)->Path: return Path(folder)/'.cache'/part_name(repository.name)
 
@@ -300,7 +323,7 @@ def resolve_part(repository:Repository, folder:Path, key:str)->tuple[str,dict,li
     cache,checkout = Cache(here/'resolved.marshal',key),read_repository(repository)
     inputs = checkout.key()
     if cache.state.get('inputs')!=inputs or not (here/f'{inputs}.arrow').exists():
-        with FactsCache(here/'facts.marshal',key) as facts: found = build_repository(checkout,facts)
+        with FactsCache(here/'facts.marshal',key) as facts: found = build_repository(checkout,facts,RowsCache(here/'rows.marshal',key,facts))
         for old in here.glob('*.arrow'): old.unlink()
         with pa.OSFile(str(here/'tables.tmp'),'wb') as sink:
             for table in found.tables.values():
