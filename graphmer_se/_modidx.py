@@ -823,6 +823,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphmer_se.kg.edges.Places.columns': ('edges.html#places.columns', 'graphmer_se/kg/edges.py'),
                                       'graphmer_se.kg.edges.Rows': ('edges.html#rows', 'graphmer_se/kg/edges.py'),
                                       'graphmer_se.kg.edges.Rows.__init__': ('edges.html#rows.__init__', 'graphmer_se/kg/edges.py'),
+                                      'graphmer_se.kg.edges.Rows.add': ('edges.html#rows.add', 'graphmer_se/kg/edges.py'),
                                       'graphmer_se.kg.edges.Rows.entity': ('edges.html#rows.entity', 'graphmer_se/kg/edges.py'),
                                       'graphmer_se.kg.edges.Rows.external': ('edges.html#rows.external', 'graphmer_se/kg/edges.py'),
                                       'graphmer_se.kg.edges.Rows.file': ('edges.html#rows.file', 'graphmer_se/kg/edges.py'),

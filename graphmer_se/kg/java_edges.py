@@ -23,7 +23,7 @@ class JavaEdges:
         self.rows,self.world,self.first = rows,world,len(rows.files)
         for name,f in zip(world.files,world.facts): rows.file(name,'java',f.line_starts)
         self.ids,self.packages,self.file_ids,self.heads = {},{},{},{}
-        self.named,self.overriding = {},{}      # the methods of each name; which of them override which, once somebody asks
+        self.ways,self.named,self.overriding = {},{},{}      # the methods of each name; which of them override which, once somebody asks
         self.root = repository_entity(rows)
         imported = {}
         for m,f in enumerate(world.facts):
@@ -36,7 +36,8 @@ class JavaEdges:
         return a==b or b in self.acquainted.get(a,())
 
     def triple(self, head:int, relation:str, tail:int, rule:str, m:int, start:int, end:int, status:str='resolved', confidence:float=1.0):
-        self.rows.triple(head, relation, tail, f'java.{relation}.{rule}', self.first+m, start, end, status, confidence)
+        if (way := (relation,rule,status,confidence)) not in self.ways: self.ways[way] = self.rows.way(relation,f'java.{relation}.{rule}',status,confidence)
+        self.rows.add(head,self.ways[way],tail,self.first+m,start,end)
 
     def head(self, m:int, within:int)->int:
         "The entity whose code stands within a definition: the method, or the class."

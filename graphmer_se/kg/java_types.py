@@ -65,11 +65,11 @@ def substituted(t, by:dict):
 # %% ../../nbs/02b_java_types.ipynb #1ae774d3
 class Header:
     "What stands before the body of a class. `key`: (file, definition) in the repository; `declared`: in the library; a class that is not `known` is neither."
-    __slots__ = ('world','name','key','form','outer','static','declared','package','raw','_variables','_parents','_supers','_fields','_methods','_named','_function')
+    __slots__ = ('world','name','key','form','outer','static','declared','package','raw','_variables','_parents','_supers','_fields','_methods','_named','_function','_complete')
     def __init__(self, world:'World', name:str, key:tuple|None=None, form:str='class', outer=None, static:bool=True, declared:Declared|None=None, package:str=''):
         self.world,self.name,self.key,self.form,self.outer,self.static,self.declared,self.package = world,name,key,form,outer,static,declared,package
         self.raw,self._named = Of(self),{}
-        self._variables = self._parents = self._supers = self._fields = self._methods = self._function = None
+        self._variables = self._parents = self._supers = self._fields = self._methods = self._function = self._complete = None
 
     def __repr__(self): return self.name
     @property
@@ -116,7 +116,8 @@ class Header:
     @property
     def complete(self)->bool:
         "Whether everything above is known."
-        return all(c.known for c in self.supers)
+        if self._complete is None: self._complete = all(c.known for c in self.supers)
+        return self._complete
 
 # %% ../../nbs/02b_java_types.ipynb #fff06644
 def supers_of(c:Header)->dict['JavaClass',Of]:
@@ -327,7 +328,7 @@ class World(Scopes):
         "The type that is written inside a definition of a file, or before it, where only its own type parameters (`variables`) are known."
         if raw is None: return None
         name,arguments,dimensions,*_ = raw
-        t = name if name in PRIMITIVES else next((v for v in variables if v.name==name),None) or self.type_named(m,within,name)
+        t = name if name in PRIMITIVES else variables and next((v for v in variables if v.name==name),None) or self.type_named(m,within,name)
         if type(t) is JavaClass: t = Of(t,tuple(self.type(m,within,a,variables) if a else self.java_lang('Object').raw for a in arguments)) if arguments and arguments[0]!='<>' else t.raw
         for _ in range(dimensions if t is not None else 0): t = Array(t)
         return t
