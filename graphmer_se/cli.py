@@ -231,8 +231,8 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
     if all_:
         verdicts,unfinished = every_verdict(ablations)
         wrong,studies = check_claims(),{name:check() for name,check in kept_studies().items()}
-        lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11}']
-        for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
+        lines = [f'{"run":44} {"checks":>8} {"production":>11} {"quality":>8} {"monitoring":>11} {"targets":>8}']
+        for v in verdicts: lines += [f'{v.run.name:44} {sum(f.passed for f in v.findings)}/{len(v.findings):<6} {v.score("production"):>11} {v.score("quality"):>8} {v.score("monitoring"):>11} {v.score("targets"):>8}  {"FAILED" if v.failures else "ok"}',*(f'    {x}' for x in v.failures[:5]),*([f'    and {len(v.failures)-5} more'] if len(v.failures)>5 else [])]
         lines += [f'{r.name:44} {keeping.state_of(r)}' for r in unfinished]+[f'{name:44} study  {"FAILED "+bad[0] if bad else "ok"}' for name,bad in studies.items()]+[f'FAILED claim {w}' for w in wrong[:9]]+[f'{len(verdicts)} runs, {sum(bool(v.failures) for v in verdicts)} of them failed; {len(wrong)} claims are wrong. Gates that a run does not promise are counted and do not fail it.']
         answer(dict(runs=[dict(run=v.run.name,failures=v.failures,**gathered(v)) for v in verdicts],unfinished=[r.name for r in unfinished],studies=studies,claims=wrong),json_,'\n'.join(lines))
         if wrong or any(studies.values()) or any(v.failures for v in verdicts): raise typer.Exit(1)

@@ -86,8 +86,8 @@ def test_no_registry_host_and_no_machine_path_is_named():
     assert not found, found
 
 def test_the_results_table_is_made_from_the_reference_runs():
-    from graphmer_se.evidence.report import reference_table
-    assert str(reference_table()) in (ROOT/'README.md').read_text(), 'execute nbs/index.ipynb and run `make sync`'
+    from graphmer_se.evidence.results import headline_table
+    assert str(headline_table()) in (ROOT/'README.md').read_text(), 'execute nbs/index.ipynb and run `make sync`'
 
 @pytest.mark.parametrize('path', sorted((ROOT/'benchmarks').glob('*.py')), ids=lambda p: p.name)
 def test_benchmarks_import_what_is_there(path):

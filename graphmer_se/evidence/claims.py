@@ -13,7 +13,7 @@ from typing import NamedTuple
 import nbformat
 from ..core import GraphmerError, read_json, root
 from .gates import facts_of
-from .report import reference_table
+from .results import headline_table
 from .verification import check_sums
 
 # %% ../../nbs/09f_claims.ipynb #9235618a
@@ -77,7 +77,7 @@ def published()->dict[str,str]:
 def check_claims(documents:dict[str,str]|None=None)->list[str]:
     "What is wrong with the figures of the documentation, in sentences; nothing when all is well."
     given = published() if documents is None else documents
-    table,found = str(reference_table()),[]
+    table,found = str(headline_table()),[]
     constants = re.compile('|'.join(r'\s+'.join(map(re.escape,c['text'].split())) for c in tomllib.loads((root()/'data'/'claims.toml').read_text())['constant']))
     if 'README.md' in given and table not in given['README.md']: found.append('README.md: the table of results is not what runs/reference says; execute nbs/index.ipynb and run `make sync`')
     for where,text in given.items():

@@ -6,7 +6,7 @@
 __all__ = ['RANKING', 'OURS', 'PLACES', 'STYLE', 'table', 'Markup', 'svg', 'inline', 'figure', 'difference', 'compared',
            'methods_in', 'rivals_in', 'sentences', 'spread', 'result_tables', 'worst_errors', 'latency_table',
            'loss_curves', 'relation_bars', 'graph_bars', 'mark', 'graph_section', 'leakage_section', 'gate_table',
-           'render', 'write_report', 'Table', 'reference_table']
+           'render', 'write_report']
 
 # %% ../../nbs/09c_report.ipynb #e5bb4688
 import csv, html, io
@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from ..core import read_json, read_table, root, sha256_file, write_atomic
+from ..core import read_json, read_table, sha256_file, write_atomic
 from .gates import facts_of, judge, read_gates
 from .verification import SUMS, run_files
 
@@ -265,29 +265,3 @@ def render(run)->str:
 def write_report(run)->Path:
     "Render the report into `report.html`."
     return write_atomic(Path(run)/'report.html', render(run).encode())
-
-# %% ../../nbs/09c_report.ipynb #c8df4171
-class Table(str):
-    "Markdown that Jupyter renders."
-    def _repr_markdown_(self): return str(self)
-
-def reference_table()->Table:
-    "The results of every reference run beside their best rivals, as Markdown."
-    rows = ['| run (seed) | task on unseen repositories | ours | rivals |','|---|---|---|---|']
-    for path in sorted((root()/'runs'/'reference').glob('*/metrics.json')):
-        m,params = read_json(path),read_json(path.with_name('params.json'))
-        label = f'`{path.parent.name}` ({params["seed"]})'
-        value = lambda k: f'{m[k]:.3f} [{m[k+"_low"]:.3f}, {m[k+"_high"]:.3f}]' if f'{k}_low' in m else f'{m[k]:.3f}'
-        def row(task, ours, rivals): rows.append(f'| {label if len(rows)==first else ""} | {task} | {ours} | {rivals} |')
-        first = len(rows)
-        row(f'hidden words, accuracy ({m["words/questions"]:,})',value('words/encoder/accuracy'),f'5-gram {m["words/5-gram/accuracy"]:.3f}, unigram {m["words/unigram/accuracy"]:.3f}')
-        row('hidden words, bits per token',f'{m["words/encoder/bits_per_token"]:.2f}',f'5-gram {m["words/5-gram/bits_per_token"]:.2f}, unigram {m["words/unigram/bits_per_token"]:.2f}')
-        for task,(title,_) in RANKING.items():
-            if f'{task}/questions' not in m: continue
-            kind = 'hits_at_1' if task=='disambiguation' else 'mrr'
-            methods = methods_in(m,task)
-            ours,rivals = [x for x in methods if x in OURS],[x for x in methods if x not in OURS]
-            row(f'{title.lower()}, {dict(mrr="MRR",hits_at_1="Hits@1")[kind]} ({m[f"{task}/questions"]:,} among {m[f"{task}/candidates_mean"]:,.0f})','; '.join(f'{x} {value(f"{task}/{x}/{kind}")}' for x in ours),', '.join(f'{x} {m[f"{task}/{x}/{kind}"]:.3f}' for x in rivals))
-        if 'completion/items' in m: row(f'which function of that name, or none, F1 ({m["completion/items"]:,})',f'fusion {value("completion/fusion/f1")}',', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in rivals_in(m,'completion')))
-        if 'libraries/items' in m: row(f'libraries of a module, F1 ({m["libraries/items"]:,})',f'fusion {value("libraries/fusion/f1")}',', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in rivals_in(m,'libraries')))
-    return Table('\n'.join(rows))
