@@ -90,16 +90,17 @@ def test_two_builds_do_not_write_one_folder(corpus, tmp_path):
     assert done.returncode==2 and 'another build is writing' in done.stderr
 
 def test_an_ablation_compares_arms_seed_by_seed(corpus, tmp_path):
-    "Two seeds, one arm that changes the training and one that changes nothing; graph and tokens are made once per seed."
+    "Two seeds, one arm that changes the training, one that changes nothing and one that learns nothing but words; graph and tokens are made once per seed."
     spec = tmp_path/'toy.toml'
-    spec.write_text(f'profile = "smoke"\nsource = "{corpus}"\nseeds = [1, 2]\nmeasures = ["words", "leaves"]\n[settings]\ntasks = "words leaves"\nsteps = 6\nvalidate_every = 6\n[arms.slow]\nlr = 1e-6\n[arms.same]\nthreads = 1\n')
+    spec.write_text(f'profile = "smoke"\nsource = "{corpus}"\nseeds = [1, 2]\nmeasures = ["words", "leaves"]\n[settings]\ntasks = "words leaves"\nsteps = 6\nvalidate_every = 6\n[arms.slow]\nlr = 1e-6\n[arms.same]\nthreads = 1\n[arms.bare]\nleaves_share = 0.0\nsymbol_weight = 0.0\npairs_weight = 0.0\n')
     done = graphmer('ablate', spec, '--json', home=tmp_path/'home')
     found = json.loads(done.stdout)
     by = {c['arm']:c for c in found['comparisons'] if c['measure']=='words'}
     leaves = {c['arm']:c for c in found['comparisons'] if c['measure']=='leaves'}
     assert leaves['same']['difference']==0 and leaves['slow']['questions']>100
     assert by['same']['difference']==0 and by['same']['verdict']=='undecided' and by['slow']['seeds']==2 and by['slow']['questions']>300
-    assert len({*found['runs'].values()})==4 and done.stderr.count('[2/6] encode')==2
+    assert leaves['bare']['seeds']==2
+    assert len({*found['runs'].values()})==6 and done.stderr.count('[2/6] encode')==2
     judged = json.loads(graphmer('verify', found['runs']['slow 1'], '--gates', 'monitoring', '--json', home=tmp_path/'home', check=False).stdout)
     gate = next(g for g in judged['gates'] if g['metric']=='arm/leaves_gain_low')
     assert gate['value']==leaves['slow']['low'] and not gate['passed']                    # an arm that does not learn gains nothing
