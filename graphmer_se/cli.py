@@ -21,7 +21,8 @@ import typer
 from .core import GraphmerError, cpu_name, home, json_bytes, memory_bytes, read_json, root, sha256_bytes, sha256_file
 from .evidence import keeping, runs
 from .evidence.provenance import write_cards, write_provenance
-from .evidence.report import RANKING, methods_in, rivals_in, write_report
+from .evidence.report import write_report
+from .evidence.results import RANKING, methods_in, rivals_in
 from .evidence.verification import Finding, finding, seal, verify
 from .kg import store
 from .kg.build import BACKENDS, build_to
