@@ -42,11 +42,12 @@ def measured_build(folders, workers:int)->dict:
         size = sum(p.stat().st_size for p in (Path(d)/'kg').rglob('*.parquet') if '.cache' not in p.parts)
         return dict(workers=workers,wall_seconds=time.perf_counter()-started,cpu_seconds=cpu()-begun,peak_gigabytes=s['peak']*1024/1e9,triples=s['triples'],resolved=s['triples_resolved'],parquet_megabytes=size/1e6)
 
-BODY = {'.py':(b'):\n',b'):\n    ',b'str(1).strip()\n'),'.java':(b') {\n',b') {\n        ',b'hashCode();\n')}      # after the first of these in the second half of a file
+BODY = {'.py':(b'):\n',b'str(1).strip()\n'),'.java':(b') {\n',b'hashCode();\n')}      # what stands before a body, and a statement for it
 MORE = {'.py':lambda d: d+b'\ndef one_more(x): return len(x)\n','.java':lambda d: d.rstrip()[:-1]+b'\n  void oneMore() { hashCode(); }\n}\n'}
 
 def one_statement_more(data:bytes, ending:str)->bytes:
-    before,start,statement = BODY[ending]
+    "A file with one more statement in the first body of its second half."
+    before,statement = BODY[ending]
     at = data.index(before,len(data)//2)
     indent = data[at+len(before):].split(b'\n',1)[0]
     return data[:at+len(before)]+indent[:len(indent)-len(indent.lstrip())]+statement+data[at+len(before):]

@@ -80,22 +80,23 @@ class Headline(NamedTuple):
 COUNTING = dict(completion='What an open call means, or none, F1',libraries='Libraries of a module, F1')
 
 def headlines(m:dict)->list[Headline]:
-    "The tasks of a run, each in one line."
+    "The tasks of a run, each in one line; a task of a small corpus that has no fusion has none."
     def line(task, title, questions, kind, method, rivals):
         other = f'{method} without encoder'
         key = f'{task}/gain of {method} over {other}'
         known = {r:m[k] for r in rivals if (k := f'{task}/{r}/{kind}') in m}
+        if key not in m or not known: return None
         rival = max(known,key=known.get)
         return Headline(task,title,m[questions],m[f'{task}/{method}/{kind}'],m[f'{task}/{other}/{kind}'],m[key],m[f'{key}_low'],m[f'{key}_high'],m[f'{key}_holds'],rival,known[rival])
     found = []
     for task,(title,_) in RANKING.items():
         method = 'hybrid' if 'hybrid' in RANKED[task].ours else 'boosted'
-        if f'{task}/{method}/mrr' in m: found.append(line(task,f'{title}, MRR',f'{task}/questions','mrr',method,RANKED[task].rivals))
-    found += [line(task,title,f'{task}/items','f1','fusion',COUNTED[task]) for task,title in COUNTING.items() if f'{task}/items' in m]
+        found.append(line(task,f'{title}, MRR',f'{task}/questions','mrr',method,RANKED[task].rivals))
+    found += [line(task,title,f'{task}/items','f1','fusion',COUNTED[task]) for task,title in COUNTING.items()]
     if 'words/questions' in m:
         key = 'words/accuracy_gain_over_5-gram'
         found.append(Headline('words','Hidden words, accuracy',m['words/questions'],m['words/encoder/accuracy'],None,m[key],m[f'{key}_low'],m[f'{key}_high'],m[f'{key}_holds'],'5-gram',m['words/5-gram/accuracy']))
-    return found
+    return [h for h in found if h]
 
 def signed(h:Headline)->str: return f'{h.gain:+.3f} [{h.low:+.3f}, {h.high:+.3f}]'.replace('-','−')
 
@@ -115,7 +116,7 @@ def gains_picture(folders:list[Path])->Picture:
     runs = [(r.name,headlines(read_json(r/'metrics.json'))) for r in folders]
     titles,every = list(dict.fromkeys(h.title for _,found in runs for h in found)),[h for _,found in runs for h in found]
     low,high,left,wide,row,top = min([0.,*(h.low for h in every)]),max([0.,*(h.high for h in every)]),260,440,16+6*len(runs),30
-    x = lambda v: round(left+wide*(v-low)/(high-low),1)
+    x = lambda v: round(left+wide*(v-low)/(high-low or 1.),1)
     bottom = top+row*len(titles)
     marks = [f'<text x="{left-12}" y="14" text-anchor="end" font-weight="bold">what the encoder adds</text>']
     marks += [f'<text x="{left+i*wide/len(runs):.0f}" y="14" fill="{c}">● {name}</text>' for i,((name,_),c) in enumerate(zip(runs,COLOURS))]
