@@ -4,7 +4,7 @@
 
 SRC are folders of repositories. CPU seconds count children. The floor is measured in the same run, in one process; a build counts reading, parsing, resolving,
 checking and writing, from nothing (`--full`). With `--changed` SRC is one repository: a copy of it is built, then built again after one more statement in a body of its largest file,
-and after one more function there; each beside a build from nothing.
+and after one more function there, beside the build from nothing.
 """
 import argparse, json, os, resource, shutil, subprocess, sys, tempfile, time
 from pathlib import Path

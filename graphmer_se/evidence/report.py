@@ -56,11 +56,12 @@ def compared(m:dict, key:str, better:str, worse:str)->str:
     return better if m[f'{key}_low']>0 else worse if m[f'{key}_high']<0 else 'is not clearly different from'
 
 def headline_section(run:Path, m:dict)->str:
-    "A line for each task, and the differences as a picture."
-    if not (found := headlines(m)): return ''
+    "A line for each task, the differences as a picture, and the same in words; where nothing was held out only the words."
+    words = ''.join(f'<p class=lead>{x}</p>' for x in sentences(m))
+    if not (found := headlines(m)): return words
     rows = [[h.title,h.questions,f'{h.ours:.3f}','' if h.without is None else f'{h.without:.3f}',signed(h),f'{h.rival} {h.best:.3f}'] for h in found]
     return gains_picture([run])+table(['task on unseen code','questions','with our encoder','the same without it','what the encoder adds','best single rival'],rows,{(i,4) for i,h in enumerate(found) if h.sure},
-        'The method of each task is fixed beforehand; “the same without it” knows everything else. Intervals: 95 %, over repositories. Bold: a gain that is no chance when all differences of the run are tested together (Holm), or a loss whose interval is below zero. For hidden words the difference is to the 5-gram model.')
+        'The method of each task is fixed beforehand; “the same without it” knows everything else. Intervals: 95 %, over repositories. Bold: a gain that is no chance when all differences of the run are tested together (Holm), or a loss whose interval is below zero. For hidden words the difference is to the 5-gram model.')+f'<details><summary>In words</summary>{words}</details>'
 
 def sentences(m:dict)->list[str]:
     "A run in words: one sentence per task, wins and losses alike."
@@ -236,7 +237,7 @@ def render(run)->str:
              (f'{sum(x["seconds"] for x in environment["stages"].values())/60:.1f} min',f'on {environment["cores"]} cores')]
     body = [f'<h1>{html.escape(run.name)}</h1><p class=sub>GraphMER-SE {params["version"]}, profile {params["profile"]}, source {html.escape(params["source"])}, seed {params["seed"]}, started {environment["started"]}</p>',
             '<div class=tiles>'+''.join(f'<div class=tile><b>{a}</b><span>{b}</span></div>' for a,b in tiles)+'</div>',
-            *([headline_section(run,m),'<details><summary>In words</summary>'] if headlines(m) else []),*(f'<p class=lead>{x}</p>' for x in sentences(m)),*(['</details>'] if headlines(m) else []),
+            headline_section(run,m),
             '<h2>Results on unseen code</h2>',result_tables(m),relation_bars(m),worst_errors(run),latency_table(run),'<h2>Training</h2>',loss_curves(run),
             table(['part','parameters'],[[k.replace('_',' '),v] for k,v in train['parameters'].items()]),
             table(['tokenizer',''],[['vocabulary',encode['vocabulary']],['bytes per token, training',f'{encode["bytes_per_token_train"]}'],*([['bytes per token, unseen test code',f'{encode["bytes_per_token_test"]}']] if encode.get('bytes_per_token_test') else []),['units of code',encode['units']],['root tokens',encode['root_tokens']],['leaf groups',encode['leaf_groups']]]),

@@ -79,6 +79,7 @@ class Rows:
         self.add(head,self.way(relation,rule,status,confidence),tail,file,start,end)
 
     def add(self, head:int, way:int, tail:int, file:int, start:int, end:int):
+        "The same with the number of its way."
         self.heads.append(head); self.tails.append(tail); self.how.append(way); self.places.append(file<<2*OFFSET|start<<OFFSET|end)
 
 # %% ../../nbs/02c_edges.ipynb #2d3fa289

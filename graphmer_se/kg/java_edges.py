@@ -23,7 +23,8 @@ class JavaEdges:
         self.rows,self.world,self.first = rows,world,len(rows.files)
         for name,f in zip(world.files,world.facts): rows.file(name,'java',f.line_starts)
         self.ids,self.packages,self.file_ids,self.heads = {},{},{},{}
-        self.ways,self.named,self.overriding = {},{},{}      # the methods of each name; which of them override which, once somebody asks
+        self.ways = {}                          # the numbers that `rows` gives to (relation, rule, status, confidence)
+        self.named,self.overriding = {},{}      # the methods of each name; which of them override which, once somebody asks
         self.root = repository_entity(rows)
         imported = {}
         for m,f in enumerate(world.facts):
