@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 from ..core import progress, seed_for
+from .arguments import ARGUED
 from .edges import Edges, edge_questions
 from .neighbours import VOTED, votes
 from .protocol import numbers_of
@@ -30,7 +31,7 @@ CALLS,INVOKES = RELATIONS.index('calls'),RELATIONS.index('invokes')
 NONE = -1           # the answer: none of the repository's
 OF_A_VALUE = ('instance','container','external','outside','of','parameter','value','assign','loop') # how rules end that know the receiver by its value or type
 OF_NONE = ('none','none of many','called outside by that name','text kNN of none','nearest text of none','called on it outside','share called on it outside','has a receiver')
-COMPLETION_COLUMNS = (*FEATURES,*VOTED,*RECEIVED,'encoder',*OF_NONE)
+COMPLETION_COLUMNS = (*FEATURES,*VOTED,*RECEIVED,*ARGUED,'encoder',*OF_NONE)
 
 @dataclass
 class Sites:
@@ -107,7 +108,7 @@ def site_questions(edges:Edges, sites:Sites, embedder:Embedder|None)->list[Quest
     for i,((u,l),pool,answer) in enumerate(zip(progress(sites.asked,'call sites',unit='site'),sites.pools,sites.answer)):
         x = np.zeros((len(pool)+1,len(COMPLETION_COLUMNS)),np.float32)
         voted,(received,received_none) = witnesses.voted(u,l,pool),witnesses.received(u,l,pool)
-        x[:-1,:encoder] = np.column_stack([edges.features.of(int(heads[l]),CALLS,pool),voted[:-1],received])
+        x[:-1,:encoder] = np.column_stack([edges.features.of(int(heads[l]),CALLS,pool),voted[:-1],received,edges.arguments.of(l,pool)])
         if embedder is not None: x[:-1,encoder] = cards[np.searchsorted(entities,pool)]@asked[i]
         x[-1,encoder+1:] = 1,np.log(len(pool)),np.log1p(outside[places[heads[l]],names[pool[0]]]),*voted[-1],*received_none
         found.append(Question(0,x,len(pool) if answer==NONE else int(np.searchsorted(pool,answer)),np.zeros(len(pool)+1,bool)))

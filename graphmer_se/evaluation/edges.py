@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['REACHED', 'SYMBOLIC', 'COLUMNS', 'WHOLE', 'evenly', 'Known', 'Edges', 'vector_scorer', 'leaf_questions',
-           'edge_questions', 'encoder_scorer', 'minilm_scorer', 'text_scorer', 'receiver_scorer', 'reach_scorer',
-           'columns_of', 'with_column', 'Stacked', 'fitted', 'boosted', 'where_is', 'columns_alone', 'scores_of',
-           'forbidden', 'row_of', 'edges_task', 'alike', 'disambiguation_task']
+           'edge_questions', 'encoder_scorer', 'minilm_scorer', 'text_scorer', 'receiver_scorer', 'argument_scorer',
+           'beside_scorer', 'reach_scorer', 'columns_of', 'with_column', 'Stacked', 'fitted', 'boosted', 'where_is',
+           'columns_alone', 'scores_of', 'forbidden', 'row_of', 'edges_task', 'alike', 'disambiguation_task']
 
 # %% ../../nbs/07c_edges.ipynb #7789de47
 import copy, json
@@ -18,6 +18,8 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from ..core import progress, seed_for
+from .arguments import ARGUED, Arguments
+from .beside import BESIDE, Beside
 from .controls import taken_for
 from .neighbours import VOTED, Texts, votes
 from .protocol import numbers_of
@@ -52,6 +54,8 @@ class Known:
         self.java = kg.entities.file.str.endswith('.java').to_numpy()
         self.texts = Texts(chains,self.places[chains.unit_entity])
         self.receivers = None if turned else Receivers(chains,tokenizer,self.places[chains.unit_entity],kg.entities.qualified_name.tolist())
+        self.arguments = None if turned else Arguments(chains,tokenizer,kg)
+        self.beside = None if turned else Beside(chains,tokenizer,kg.entities.qualified_name.tolist())
         self.facts = numbered_facts(kg)
         h,r,t = self.facts.T
         self.answers,self.pairs = Groups((t if turned else h)*len(RELATIONS)+r,h if turned else t,len(kg.entities)),Groups(h,t,len(kg.entities))
@@ -87,6 +91,7 @@ class Edges(Known):
         other.seen = self.facts[keep]
         other.features = graph_features(self.kg,other.seen,self.turned)
         if self.receivers: other.receivers = self.receivers.knowing(other.seen)
+        if self.arguments: other.arguments = self.arguments.knowing(other.seen)
         return other
 
     def unqualified(self, *asked:list[tuple[int,int]])->'Edges':
@@ -189,6 +194,15 @@ def receiver_scorer(edges:Edges, asked:list[tuple[int,int]]):
     "A function of (number of the question, candidates) that gives the columns of `07c_receivers`."
     return lambda i,candidates: edges.receivers.of(*asked[i],int(edges.chains.head[asked[i][1]]),candidates)
 
+# %% ../../nbs/07c_edges.ipynb #4f06bed2
+def argument_scorer(edges:Edges, asked:list[tuple[int,int]]):
+    "A function of (number of the question, candidates) that gives the columns of `07c_arguments`."
+    return lambda i,candidates: edges.arguments.of(asked[i][1],candidates)
+
+def beside_scorer(edges:Edges, asked:list[tuple[int,int]]):
+    "A function of (number of the question, candidates) that gives the columns of `07c_beside`."
+    return lambda i,candidates: edges.beside.of(*asked[i],candidates)
+
 # %% ../../nbs/07c_edges.ipynb #fce3a028
 REACHED = ('its own','in reach of a bare name')
 
@@ -209,13 +223,14 @@ def reach_scorer(edges:Edges, asked:list[tuple[int,int]]):
     return of
 
 # %% ../../nbs/07c_edges.ipynb #0296ab74
-SYMBOLIC = (*FEATURES,*VOTED,*RECEIVED,*REACHED)         # what needs no encoder
+SYMBOLIC = (*FEATURES,*VOTED,*RECEIVED,*REACHED,*ARGUED,*BESIDE)         # what needs no encoder
 COLUMNS = (*SYMBOLIC,'MiniLM','encoder')
 
 def columns_of(edges:Edges, asked:list, embedder:Embedder|None, minilm:Embedder|None)->dict:
     "The scorers there are, in the order of COLUMNS; what is not there scores nothing."
     nothing = lambda many: lambda i,candidates: np.zeros((len(candidates),many),np.float32)
     return dict(text=text_scorer(edges,asked) if asked and not edges.turned else nothing(len(VOTED)),receiver=receiver_scorer(edges,asked) if edges.receivers else nothing(len(RECEIVED)),reach=reach_scorer(edges,asked) if edges.receivers else nothing(len(REACHED)),
+                arguments=argument_scorer(edges,asked) if edges.arguments else nothing(len(ARGUED)),beside=beside_scorer(edges,asked) if edges.beside else nothing(len(BESIDE)),
                 MiniLM=minilm_scorer(edges,asked,minilm) if minilm and asked else nothing(1),encoder=encoder_scorer(edges,asked,embedder) if embedder and asked else nothing(1))
 
 def with_column(q:Question, column:np.ndarray)->Question:
