@@ -41,15 +41,15 @@ class Beside:
         spelled = lambda t: '' if t is None or hidden[t-first] else self.tokenizer.decode(c.tokens[opening(c,t):t+1].tolist()).strip()
         return spelled(before),spelled(after)
 
-    def likeness(self, name:str)->tuple[np.ndarray,np.ndarray]:
-        "How much of the name of every entity is in a name, and how much they have in common (Jaccard): (entities,) each."
+    def likeness(self, name:str, candidates:np.ndarray)->tuple[np.ndarray,np.ndarray]:
+        "How much of the name of each candidate is in a name, and how much they have in common (Jaccard): (candidates,) each."
         asked = letters(name)
-        if not asked: return (np.zeros(len(self.label),np.float32),)*2
+        if not asked: return (np.zeros(len(candidates),np.float32),)*2
         wanted = np.zeros(self.letters.shape[1],np.float32)
         wanted[[self.column[x] for x in asked if x in self.column]] = 1
-        both = self.letters@wanted
-        return (both/np.maximum(self.size,1))[self.label],(both/(len(asked)+self.size-both))[self.label]
+        both,label = self.letters@wanted,self.label[candidates]
+        return (both/np.maximum(self.size,1))[label],(both/(len(asked)+self.size-both))[label]
 
     def of(self, unit:int, leaf:int, candidates:np.ndarray)->np.ndarray:
         "(candidates, len(BESIDE)) of a leaf of a unit."
-        return np.stack([x[candidates] for name in self.around(unit,leaf) for x in self.likeness(name)],1).astype(np.float32)
+        return np.stack([x for name in self.around(unit,leaf) for x in self.likeness(name,candidates)],1).astype(np.float32)
