@@ -2,7 +2,7 @@
 
     python benchmarks/kg_speed.py SRC... [--workers 1 2] [--changed] [--json]
 
-SRC are folders of repositories. CPU seconds count children. The floor is measured in the same run, in one process; a build counts reading, parsing, resolving,
+Each SRC is one repository, as for `graphmer kg build`; for a corpus give each of its folders (`data/raw/python/*/`). CPU seconds count children. The floor is measured in the same run, in one process; a build counts reading, parsing, resolving,
 checking and writing, from nothing (`--full`). With `--changed` SRC is one repository: a copy of it is built, then built again after one more statement in a body of its largest file,
 and after one more function there, beside the build from nothing.
 """
