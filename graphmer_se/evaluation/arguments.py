@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from tokenizers import Tokenizer
+from ..core import progress
 from ..kg.store import KnowledgeGraph
 from ..model.chains import RELATIONS, ChainSet
 
@@ -84,7 +85,7 @@ class Signatures:
 # %% ../../nbs/07c_arguments.ipynb #17d2aff4
 ARGUED = ('arguments fit','as many arguments','named arguments','arguments as elsewhere','names as elsewhere')
 CALLED = [RELATIONS.index(r) for r in ('calls','invokes','instantiates')]
-REACH = 300           # tokens behind a mention in which the brackets have to close
+REACH = (40,300)      # tokens behind a mention in which the brackets have to close; the first are enough for most
 MOST_ARGUMENTS = 6    # more are as many
 
 class Arguments(Signatures):
@@ -93,7 +94,8 @@ class Arguments(Signatures):
         super().__init__(kg)
         self.chains,self.tokenizer = chains,tokenizer
         self.unit = np.repeat(np.arange(len(chains)),np.diff(chains.leaf_offsets))
-        found = [(l,call) for l in np.flatnonzero(chains.own&np.isin(chains.relation,CALLED)).tolist() if (call := self.at(l)) is not None]
+        mentioned = np.flatnonzero(chains.own&np.isin(chains.relation,CALLED)).tolist()
+        found = [(l,call) for l in progress(mentioned,'arguments of calls',unit='call') if (call := self.at(l)) is not None]
         self.leaf,self.calls = np.array([l for l,_ in found],np.int64),[call for _,call in found]
 
     def at(self, leaf:int)->Given|None:
@@ -101,7 +103,10 @@ class Arguments(Signatures):
         c,unit = self.chains,self.unit[leaf]
         for _,end in c.evidence_of(leaf).tolist():
             start = c.unit_start[unit]+end
-            if (call := given(self.tokenizer.decode(c.tokens[start:min(c.unit_end[unit],start+REACH)].tolist()))) is not None: return call
+            for reach in REACH:
+                text = self.tokenizer.decode(c.tokens[start:min(c.unit_end[unit],start+reach)].tolist())
+                if (call := given(text)) is not None: return call
+                if not text.lstrip().startswith(('(','<')): break
 
     def knowing(self, facts:np.ndarray)->'Arguments':
         "With the calls that are among some facts (facts, 3)."

@@ -59,22 +59,30 @@ class PairReader:
         self.units = documented[np.argsort(place[chains.unit_entity[documented]],kind='stable')]
         self.place = place[chains.unit_entity[self.units]]
 
-    def drawn(self, rng)->np.ndarray:
-        "The units of one step: of one repository, and of others only when that has too few."
-        at = self.place[rng.integers(len(self.place))]
+    def drawn(self, at:int, rng)->np.ndarray:
+        "Units of one repository, by its number, and of others only when that has too few."
         a,b = np.searchsorted(self.place,(at,at+1))
         many = min(self.many,len(self.units))
         inside = a+rng.choice(b-a,min(many,b-a),replace=False)
         outside = np.concatenate([np.arange(a),np.arange(b,len(self.units))])
         return self.units[np.concatenate([inside,rng.choice(outside,many-len(inside),replace=False)])]
 
-    def __call__(self, step:int, length:int)->PairBatch|None:
-        "The pairs of a step, or `None` when there are not two."
-        if len(self.units)<2: return None
-        rng,docs,codes,seen = np.random.default_rng(seed_for(self.seed,'pairs',step)),[],[],set()
-        for u in self.drawn(rng):
+    def of(self, at:int, rng, length:int)->PairBatch|None:
+        "Pairs of one repository, or `None` when there are not two."
+        docs,codes,seen = [],[],set()
+        for u in self.drawn(at,rng):
             hide,doc = bool(rng.random()<self.hidden),self.chains.documentation(self.chains.unit_entity[u])
             if doc.tobytes() in seen: continue                    # overloads and copies share their documentation: no wrong answers to each other
             seen.add(doc.tobytes()); docs.append(doc); codes.append(code_of(self.chains,u,hide,min(self.tokens,length)))
         if len(docs)<2: return None
         return PairBatch(*text_rows(docs,length),*text_rows(codes,length),len(docs))
+
+    def __call__(self, step:int, length:int)->PairBatch|None:
+        "The pairs of a step, or `None` when there are not two: of a repository that is drawn by its documented code."
+        if len(self.units)<2: return None
+        rng = np.random.default_rng(seed_for(self.seed,'pairs',step))
+        return self.of(self.place[rng.integers(len(self.place))],rng,length)
+
+    def fixed(self, length:int)->list[PairBatch]:
+        "Pairs of each repository, the same every time."
+        return [p for at in np.unique(self.place).tolist() if (p := self.of(at,np.random.default_rng(seed_for(self.seed,'fixed pairs',at)),length))]

@@ -27,7 +27,7 @@ from .encoder import Encoder, EncoderConfig
 from .objectives import ORDERED, TEMPERATURE, losses, pair_loss, window_loss
 from .pairs import PairBatch, PairReader
 from .symbols import NEGATIVES, Candidates, SymbolBatch, rows_of, symbol_batch
-from .validation import Answers, autocast, validate
+from .validation import Answers, autocast, validate, validate_vectors
 from .windows import WindowBatch, WindowReader
 
 # %% ../../nbs/06_training.ipynb #3da8c996
@@ -205,7 +205,8 @@ class Reader:
         "With a `window` entities are asked for by the text around their mentions, else by masks in the chains."
         if not len(units): raise GraphmerError('no training unit', 'give more source code, or another split')
         self.chains,self.candidates,self.c,self.masks,self.orders = chains,candidates,c,masks,{}
-        self.windows = WindowReader(chains,units,candidates,window,c.symbol_questions,c.negatives,c.negatives_each,c.seed) if window and c.symbol_weight else None
+        self.window = window if c.symbol_weight else 0
+        self.windows = WindowReader(chains,units,candidates,window,c.symbol_questions,c.negatives,c.negatives_each,c.seed) if self.window else None
         check_window(c,window)
         self.pairs = PairReader(chains,units,candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed) if c.pairs_weight else None
         sizes,self.chances = (chains.unit_end-chains.unit_start)[units],hiding_chances(chains,units,masks)
@@ -213,6 +214,13 @@ class Reader:
             fitting = units[sizes<=length] if length<c.length else units
             if not len(fitting): raise GraphmerError(f'no training unit has at most {length} tokens', 'begin the curriculum with longer rows')
             self.orders[length] = Order(fitting,c.seed,candidates.place[chains.unit_entity[fitting]],c.together)
+
+    def fixed(self, units:np.ndarray)->tuple[list[WindowBatch],list[PairBatch]]:
+        "Questions and pairs of each repository of other units, the same every time; every answer of the repository that is asked for is a candidate, and one more of the type of each."
+        c = self.c
+        windows = WindowReader(self.chains,units,self.candidates,self.window,c.symbol_questions,'type',1,c.seed).fixed(c.length) if self.window else []
+        pairs = PairReader(self.chains,units,self.candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed).fixed(c.length) if c.pairs_weight else []
+        return windows,pairs
 
     def __call__(self, step:int, cursor:Cursor)->Reading:
         c,length = self.c,row_length(step,self.c)
@@ -236,14 +244,14 @@ class TrainState:
     "Where training stands: steps done, and where the data goes on."
     step:int = 0
     cursor:Cursor = Cursor()
-    best:float = math.inf       # the lowest validation loss so far (words plus weighted leaves), and its step
+    best:float = math.inf       # the lowest validation loss so far (what was asked, weighed as in training), and its step
     best_step:int = 0
     stale:int = 0               # validations since
     scale:float = 65536.        # of the loss, in fp16
 
 TRAINING_COLUMNS = ['step','loss','mlm_loss','mnm_loss','symbol_loss','pairs_loss','antisymmetry_loss','acyclicity_loss','learning_rate','mask_rate','gradient_norm','length','tokens','questions','epoch',
                     'validation_mlm_loss','validation_mlm_accuracy','validation_mnm_loss','validation_mnm_accuracy','validation_mnm_copy_accuracy','validation_mnm_new_accuracy',
-                    'validation_mnm_majority','validation_mnm_frequency']
+                    'validation_mnm_majority','validation_mnm_frequency','validation_symbol_loss','validation_symbol_mrr','validation_pairs_loss','validation_pairs_mrr']
 
 # %% ../../nbs/06_training.ipynb #3eba8f91
 def train_steps(
@@ -255,6 +263,7 @@ def train_steps(
     "Train from `state` to `c.steps`, or until patience ends, one log per step. Stops with an error that names step and loss when a loss is not finite."
     team,device = team or Accelerator(cpu=True),model.head_bias.device
     reader,answers = Reader(chains,units,candidates,c,masks,model.config.window),Answers(chains,units) if len(validation) else None
+    asked = reader.fixed(validation) if len(validation) else ([],[])
     scaler = torch.amp.GradScaler(device.type,init_scale=state.scale,enabled=c.precision=='fp16')
     at_once,readings = c.micro_rows,reader.ahead(state.step,state.cursor,c.steps)
     while state.step<c.steps and not (c.patience and state.stale>=c.patience):
@@ -278,8 +287,8 @@ def train_steps(
                    gradient_norm=norm.item(),length=length,tokens=int((batch.chain>0).sum()),questions=reading.questions,epoch=cursor.epoch)
         seconds = time.perf_counter()-began
         if len(validation) and (state.step%c.validate_every==0 or state.step==c.steps):
-            log |= validate(model,chains,validation,answers,c.seed,c.length,c.rows,c.precision)
-            judge(state,log.get('validation_mlm_loss',math.inf)+c.mnm_weight*log.get('validation_mnm_loss',0.))
+            log |= validate(model,chains,validation,answers,c.seed,c.length,c.rows,c.precision)|validate_vectors(model,*asked,c.temperature,c.precision)
+            judge(state,sum(c.weights[name]*log[key] for name in c.weights if (key := f'validation_{name}_loss') in log) or math.inf)
         yield log|dict(seconds=seconds)
 
 def judge(state:TrainState, loss:float):

@@ -63,20 +63,27 @@ class WindowReader:
         order = np.argsort(place,kind='stable')
         self.mentions,self.place = found[order],place[order]
 
-    def drawn(self, rng)->np.ndarray:
-        "Mentions of one repository, each of another entity: (questions, 2), at most `many`."
-        at = self.place[rng.integers(len(self.place))]
+    def drawn(self, at:int, rng)->np.ndarray:
+        "Mentions of one repository, by its number, each of another entity: (questions, 2), at most `many`."
         a,b = np.searchsorted(self.place,(at,at+1))
         some = self.mentions[a+rng.choice(b-a,min(2*self.many,b-a),replace=False)]         # what everybody mentions comes more than once
         return some[np.sort(np.unique(self.chains.tail[some[:,1]],return_index=True)[1])][:self.many]
 
-    def __call__(self, step:int, length:int)->WindowBatch|None:
-        "The questions of a step, or `None` when there are not two."
-        if not len(self.mentions): return None
-        rng,c = np.random.default_rng(seed_for(self.seed,'windows',step)),self.chains
-        asked = self.drawn(rng)
+    def of(self, at:int, rng, length:int)->WindowBatch|None:
+        "Questions about one repository, or `None` when there are not two."
+        asked,c = self.drawn(at,rng),self.chains
         if len(asked)<2: return None
         tails = c.tail[asked[:,1]]
         entities = np.unique([*tails,*(n for t in tails.tolist() for n in self.candidates.negatives(t,rng,self.negatives,self.each))])
         also = [np.isin(entities,self.candidates.tails(int(c.head[l]),int(c.relation[l])))&(entities!=c.tail[l]) for _,l in asked]
         return WindowBatch(*text_rows([window_question(c,u,l,self.window)[:length] for u,l in asked],length),*text_rows([c.card(e) for e in entities.tolist()],length),entities,np.searchsorted(entities,tails),np.stack(also))
+
+    def __call__(self, step:int, length:int)->WindowBatch|None:
+        "The questions of a step, or `None` when there are not two: of a repository that is drawn by its mentions."
+        if not len(self.mentions): return None
+        rng = np.random.default_rng(seed_for(self.seed,'windows',step))
+        return self.of(self.place[rng.integers(len(self.place))],rng,length)
+
+    def fixed(self, length:int)->list[WindowBatch]:
+        "Questions about each repository, the same every time."
+        return [w for at in np.unique(self.place).tolist() if (w := self.of(at,np.random.default_rng(seed_for(self.seed,'fixed windows',at)),length))]
