@@ -44,7 +44,7 @@ class Planned:
         eta = f', {going["seconds_left"]//60} min left' if going.get('seconds_left') else ''
         at = next((s for s in STAGES if s not in done_stages(run)),'the end') if (run/'params.json').exists() else ''
         state = (state_of(run).replace('running',f'running: {at}') if at else 'waiting')+(f' · step {going["step"]:,} of {going["steps"]:,}{eta}' if going else '')
-        return state,', '.join(f'{k.removeprefix("validation_")} {v:.3f}' for k,v in going.get('validation',{}).items() if 'accuracy' in k) or (f'loss {going["loss"]:.3f}' if going.get('loss') is not None else headline(run))
+        return state,', '.join(f'{k.removeprefix("validation_")} {v:.3f}' for k,v in going.get('validation',{}).items() if k.endswith(('accuracy','mrr'))) or (f'loss {going["loss"]:.3f}' if going.get('loss') is not None else headline(run))
 
 # %% ../../nbs/09h_monitor.ipynb #12db6f88
 STEPS = ('run','verify','deep')

@@ -239,6 +239,7 @@ class Reader:
                 if step+1<last: coming = worker.submit(self,step+1,reading.cursor)
                 yield reading
 
+# %% ../../nbs/06_training.ipynb #70690862
 @dataclass
 class TrainState:
     "Where training stands: steps done, and where the data goes on."
