@@ -39,7 +39,7 @@ OTHER = dict(steps=2, seed=7, rows=3, length=224, curriculum='0:96 2:256', lr=1e
              mnm_weight=.3, symbol_weight=.1, symbol_questions=1, temperature=.2, negatives='batch', negatives_each=3, antisymmetry_weight=.5, acyclicity_weight=.5, precision='bf16', validate_every=3,
              patience=1, span_p=.9, span_most=1, leaves_share=.2, mnm_rate=.8, evidence_rate=1., groups_most=2, slots_fewest=1, slots_most=3, whole_words=0.,
              hidden=32, layers=1, heads=1, feed_forward=64, symbol=32, activation='swiglu', norm='rms', positions='alibi', most_positions=8, relation_bias='none', buckets=8, farthest=64, waves=3,
-             hgat_rank=4, hgat_reach=1, hgat_dropout=0., keep='best', keep_every=2, samples=20, size='small', start='random', final_dtype='bf16',
+             hgat_rank=4, hgat_reach=1, hgat_dropout=0., keep='best', keep_every=2, samples=20, validation_samples=9, size='small', start='random', final_dtype='bf16',
              mlm_weight=.3, pairs_weight=.1, pairs=4, pair_tokens=16, pair_names_hidden=0., norm_first=False, biases=True, together=4, optimizer='muon', relation_balance=1., window=8)
 ORDER = dict(rows=48, symbol_questions=500, leaves_share=1., mnm_rate=.9, samples=0)      # enough heads of one ordered relation in a step
 NEEDS = dict(most_positions=dict(positions='learned'), waves=dict(relation_bias='separable'), hgat_reach=dict(hgat_rank=4), hgat_dropout=dict(hgat_rank=4), patience=dict(lr=30., validate_every=1, steps=8), keep=dict(lr=30., validate_every=1), keep_every=dict(checkpoint_every=1),

@@ -33,6 +33,7 @@ class FitConfig:
     processes:int = 1      # that share each step: one per GPU; 0 is one for each that is there; on a TPU 1 is one core, and all else is all cores
     threads:int = 0        # of torch, per process; 0 takes every core
     samples:int = 0        # units to train on, drawn with the seed; 0 is all of them
+    validation_samples:int = 0 # the same of validation
     size:str = 'small'     # tiny, small, minilm, base, or custom: hidden, layers, heads and feed_forward given
     start:str = 'statistics' # where training starts: statistics of the corpus, random, or an open model: minilm
     keep:str = 'last'      # the encoder that is kept: last, or best on validation
@@ -44,7 +45,7 @@ class FitConfig:
         if self.start not in STARTS: raise GraphmerError(f'start = {self.start!r}', f'choose one of {", ".join(STARTS)}')
         if self.keep not in ('last','best'): raise GraphmerError(f'keep = {self.keep!r}', 'choose last or best')
         if self.final_dtype not in FINAL: raise GraphmerError(f'final_dtype = {self.final_dtype!r}', f'choose {" or ".join(FINAL)}')
-        for name in ('processes','threads','samples','keep_every'):
+        for name in ('processes','threads','samples','validation_samples','keep_every'):
             if getattr(self,name)<0: raise GraphmerError(f'{name} = {getattr(self,name)} is negative', f'give 0 or more for {name}')
 
 def check_device(device:str):
@@ -112,6 +113,8 @@ def prepare(
     split,repeated = load_split(folder/'split.json')
     units = units_of(chains,split,'train',repeated)
     if fit.samples: units = sample_units(units,fit.samples,config.seed)
+    validation = units_of(chains,split,'validation')
+    if fit.validation_samples: validation = sample_units(validation,fit.validation_samples,config.seed)
     torch.manual_seed(config.seed)
     model = Encoder(encoder_of(settings,load_tokenizer(folder/'tokenizer.json').get_vocab_size()))
     found = latest_checkpoint(folder/'checkpoints')
@@ -119,7 +122,7 @@ def prepare(
     model = model.to(device)
     optimizer = make_optimizer(model,config)
     state = resume(found,model,optimizer,config) if found else TrainState()
-    return Fit(folder,settings,team,config,fit,model,optimizer,state,chains,units,units_of(chains,split,'validation'))
+    return Fit(folder,settings,team,config,fit,model,optimizer,state,chains,units,validation)
 
 # %% ../../nbs/06c_fit.ipynb #77eb9a2d
 def fit(f:Fit):
