@@ -206,21 +206,24 @@ class Reader:
         if not len(units): raise GraphmerError('no training unit', 'give more source code, or another split')
         self.chains,self.candidates,self.c,self.masks,self.orders = chains,candidates,c,masks,{}
         self.window = window if c.symbol_weight else 0
-        self.windows = WindowReader(chains,units,candidates,window,c.symbol_questions,c.negatives,c.negatives_each,c.seed) if self.window else None
+        self.windows,self.pairs = self.windows_of(units,c.negatives,c.negatives_each),self.pairs_of(units)
         check_window(c,window)
-        self.pairs = PairReader(chains,units,candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed) if c.pairs_weight else None
         sizes,self.chances = (chains.unit_end-chains.unit_start)[units],hiding_chances(chains,units,masks)
         for length in {c.length,*(l for _,l in stages(c.curriculum))}:
             fitting = units[sizes<=length] if length<c.length else units
             if not len(fitting): raise GraphmerError(f'no training unit has at most {length} tokens', 'begin the curriculum with longer rows')
             self.orders[length] = Order(fitting,c.seed,candidates.place[chains.unit_entity[fitting]],c.together)
 
-    def fixed(self, units:np.ndarray)->tuple[list[WindowBatch],list[PairBatch]]:
-        "Questions and pairs of each repository of other units, the same every time; every answer of the repository that is asked for is a candidate, and one more of the type of each."
+    def windows_of(self, units:np.ndarray, negatives:str, each:int)->WindowReader|None:
+        return WindowReader(self.chains,units,self.candidates,self.window,self.c.symbol_questions,negatives,each,self.c.seed) if self.window else None
+
+    def pairs_of(self, units:np.ndarray)->PairReader|None:
         c = self.c
-        windows = WindowReader(self.chains,units,self.candidates,self.window,c.symbol_questions,'type',1,c.seed).fixed(c.length) if self.window else []
-        pairs = PairReader(self.chains,units,self.candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed).fixed(c.length) if c.pairs_weight else []
-        return windows,pairs
+        return PairReader(self.chains,units,self.candidates.place,c.pairs,c.pair_tokens,c.pair_names_hidden,c.seed) if c.pairs_weight else None
+
+    def fixed(self, units:np.ndarray)->list[list]:
+        "Questions and pairs of each repository of other units, the same every time, whatever `negatives` are trained with: the answers that are asked for, and one more of the type of each."
+        return [reader.fixed(self.c.length) if reader else [] for reader in (self.windows_of(units,'type',1),self.pairs_of(units))]
 
     def __call__(self, step:int, cursor:Cursor)->Reading:
         c,length = self.c,row_length(step,self.c)

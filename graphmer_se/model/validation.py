@@ -111,12 +111,11 @@ def validate_vectors(model:Encoder, windows:list[WindowBatch], pairs:list[PairBa
     model.eval()
     def vectors(*packed):
         with autocast(precision,device.type): return text_vectors(model,*packed).float().cpu()
-    asked = [('symbol',vectors(w.texts,w.text_index,len(w.target)),vectors(w.cards,w.card_index,len(w.entities)),torch.from_numpy(w.target),torch.from_numpy(w.ignore)) for w in windows]
-    asked += [('pairs',vectors(p.docs,p.of_docs,p.count),vectors(p.codes,p.of_codes,p.count),torch.arange(p.count),torch.zeros(p.count,p.count,dtype=torch.bool)) for p in pairs]
-    for name in ('symbol','pairs'):
-        scores = [((q@a.T).masked_fill(ignore,-1e4),target,ignore) for n,q,a,target,ignore in asked if n==name]
-        if not scores: continue
-        found[f'validation_{name}_loss'] = torch.cat([torch.nn.functional.cross_entropy(s/temperature,t,reduction='none') for s,t,_ in scores]).mean().item()
-        found[f'validation_{name}_mrr'] = torch.cat([reciprocal_ranks(*x) for x in scores]).mean().item()
+    symbol = [(vectors(w.texts,w.text_index,len(w.target))@vectors(w.cards,w.card_index,len(w.entities)).T,torch.from_numpy(w.target),torch.from_numpy(w.ignore)) for w in windows]
+    documented = [(vectors(p.docs,p.of_docs,p.count)@vectors(p.codes,p.of_codes,p.count).T,torch.arange(p.count),torch.zeros(p.count,p.count,dtype=torch.bool)) for p in pairs]
+    for name,asked in dict(symbol=symbol,pairs=documented).items():
+        if not asked: continue
+        found[f'validation_{name}_loss'] = torch.cat([torch.nn.functional.cross_entropy(s.masked_fill(ignore,-1e4)/temperature,t,reduction='none') for s,t,ignore in asked]).mean().item()
+        found[f'validation_{name}_mrr'] = torch.cat([reciprocal_ranks(*x) for x in asked]).mean().item()
     model.train(was)
     return found
