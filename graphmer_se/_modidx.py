@@ -1627,6 +1627,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphmer_se.kg.store.left_out': ('kg.html#left_out', 'graphmer_se/kg/store.py'),
                                       'graphmer_se.kg.store.load': ('kg.html#load', 'graphmer_se/kg/store.py'),
                                       'graphmer_se.kg.store.neighbourhood': ('kg.html#neighbourhood', 'graphmer_se/kg/store.py'),
+                                      'graphmer_se.kg.store.orphans': ('kg.html#orphans', 'graphmer_se/kg/store.py'),
                                       'graphmer_se.kg.store.part_name': ('kg.html#part_name', 'graphmer_se/kg/store.py'),
                                       'graphmer_se.kg.store.part_statistics': ('kg.html#part_statistics', 'graphmer_se/kg/store.py'),
                                       'graphmer_se.kg.store.query': ('kg.html#query', 'graphmer_se/kg/store.py'),

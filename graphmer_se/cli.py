@@ -184,9 +184,9 @@ def kg_check(folder:Annotated[Path,typer.Argument(metavar='DIR')], strict:Annota
 
 @kg_app.command('stats')
 def kg_stats(folder:Annotated[Path,typer.Argument(metavar='DIR')], json_:Json=False):
-    "Counts by type, relation and status."
+    "Counts by type, relation and status; unresolved, ambiguous and orphan rates."
     s = store.statistics(store.load(folder))
-    answer(s,json_,'\n'.join(f'{k:24} {v:,}' if isinstance(v,int) else f'{k:24} {v}' for k,v in s.items() if not isinstance(v,dict))+'\n'+'\n'.join(f'  {r:16} '+', '.join(f'{n:,} {st}' for st,n in c.items()) for r,c in s['relations'].items()))
+    answer(s,json_,'\n'.join(f'{k:24} {v:,}' if isinstance(v,int) else f'{k:24} {v}' for k,v in s.items() if not isinstance(v,dict))+'\n'+'\n'.join(f'  {r:16} '+', '.join(f'{n:,} {st}' for st,n in c.items())+(f'; {s["orphan_rate"][r]:.1%} orphans' if r in s['orphan_rate'] else '') for r,c in s['relations'].items()))
 
 @kg_app.command('query')
 def kg_query(folder:Annotated[Path,typer.Argument(metavar='DIR')], sql:str, json_:Json=False):

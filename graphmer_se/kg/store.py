@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPAN', 'ENTITY_SCHEMA', 'TRIPLE_SCHEMA', 'FILE_SCHEMA', 'TABLES', 'STATUSES', 'OUTSIDE', 'entity_id',
-           'KnowledgeGraph', 'counts', 'part_statistics', 'summed', 'statistics', 'check', 'part_name', 'write_part',
-           'left_out', 'write_manifest', 'save', 'load', 'data_hash', 'create_views', 'query', 'Neighbourhood',
-           'neighbourhood', 'typical_class']
+           'KnowledgeGraph', 'counts', 'orphans', 'part_statistics', 'summed', 'statistics', 'check', 'part_name',
+           'write_part', 'left_out', 'write_manifest', 'save', 'load', 'data_hash', 'create_views', 'query',
+           'Neighbourhood', 'neighbourhood', 'typical_class']
 
 # %% ../../nbs/02_kg.ipynb #95c86424
 import math, shutil
@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa, pyarrow.compute as pc
 from ..core import GraphmerError, read_json, read_table, sha256_bytes, table_hash, tables_hash, write_json, write_table
@@ -84,28 +85,43 @@ class KnowledgeGraph:
 # %% ../../nbs/02_kg.ipynb #092b340d
 def counts(column:pa.ChunkedArray)->dict: return {str(v['values']):int(v['counts']) for v in sorted(column.value_counts().to_pylist(),key=lambda v: str(v['values']))}
 
+def orphans(entities:pa.Table, triples:pa.Table)->dict[str,tuple[int,int]]:
+    "By relation: how many entities of a repository no triple has for a tail, and how many may be one."
+    ontology,found = load_ontology(),{}
+    kinds,relations = (column.combine_chunks().dictionary_encode() for column in (entities['type'],triples['relation']))
+    own,tails = pc.not_equal(entities['repository'],'').to_numpy(),pc.fill_null(pc.index_in(triples['tail'].combine_chunks(),value_set=entities['id'].combine_chunks()),-1).to_numpy()
+    for code,relation in enumerate(relations.dictionary.to_pylist()):
+        if relation not in ontology.relations: continue                    # the type check names it
+        admitted = own&np.isin(kinds.indices,[i for i,t in enumerate(kinds.dictionary.to_pylist()) if ontology.accepts(t,ontology.relations[relation].range)])
+        alone,here = admitted.copy(),tails[relations.indices.to_numpy()==code]
+        alone[here[here>=0]] = False
+        if admitted.any(): found[relation] = (int(alone.sum()),int(admitted.sum()))
+    return found
+
 def part_statistics(tables:dict[str,pa.Table])->dict:
     "What can be added up over repositories."
     e,t = tables['entities'],tables['triples']
     by_relation = {}
     for row in t.group_by(['relation','status']).aggregate([([],'count_all')]).to_pylist(): by_relation.setdefault(row['relation'],{})[row['status']] = row['count_all']
     linked = pa.chunked_array([*t['head'].chunks,*t['tail'].chunks],pa.string())
-    return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation,
+    return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation, orphans=orphans(e,t),
                 orphan_entities=e.num_rows-int(pc.sum(pc.is_in(e['id'],value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
 
 def summed(parts:list[dict], repositories:int)->dict:
-    "Counts by type, relation and status; unresolved and ambiguous rates."
-    ontology,types,relations = load_ontology(),Counter(),defaultdict(Counter)
+    "Counts by type, relation and status; unresolved, ambiguous and orphan rates."
+    ontology,types,relations,lonely = load_ontology(),Counter(),defaultdict(Counter),defaultdict(Counter)
     for p in parts:
         types.update(p['entity_types'])
         for r,c in p['relations'].items(): relations[r].update(c)
+        for r,(alone,admitted) in p['orphans'].items(): lonely[r].update(alone=alone,admitted=admitted)
     relations = {r:dict(sorted(c.items())) for r,c in sorted(relations.items())}
     statuses = sum(map(Counter,relations.values()),Counter())
     rate = lambda status: {r:round(c.get(status,0)/sum(c.values()),4) for r,c in relations.items() if c.get(status)}
     total = lambda key: sum(p[key] for p in parts)
     return dict(entities=total('entities'), triples=total('triples'), triples_resolved=statuses['resolved'], files=total('files'), repositories=repositories,
                 entity_types=dict(sorted(types.items())), relations=relations, statuses=dict(sorted(statuses.items())), unresolved_rate=rate('unresolved'),
-                ambiguous_rate=rate('ambiguous'), orphan_entities=total('orphan_entities'), entity_type_coverage=round(len(types)/len(ontology.supertypes),4),
+                ambiguous_rate=rate('ambiguous'), orphan_rate={r:round(c['alone']/c['admitted'],4) for r,c in sorted(lonely.items()) if c['alone']},
+                orphan_entities=total('orphan_entities'), entity_type_coverage=round(len(types)/len(ontology.supertypes),4),
                 relation_coverage=round(len(relations)/len(ontology.relations),4), star_imports=total('star_imports'))
 
 def statistics(kg:KnowledgeGraph)->dict:
