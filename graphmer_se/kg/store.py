@@ -215,7 +215,7 @@ class Neighbourhood:
         ax.text(0,0,self.kg.label(self.centre),ha='center',va='center',fontsize=10,weight='bold',bbox=dict(boxstyle='round,pad=.4',fc='white',ec='#1c2430'))
         ax.legend(handles=[plt.Line2D([],[],color=c,label=f'{r} ({sum(x[0]==r for x in around)})') for r,c in palette.items()],fontsize=8,frameon=False,loc='center left',bbox_to_anchor=(1.2,.5))
         ax.set(xlim=(-1.6,1.6),ylim=(-1.6,1.6),aspect='equal'); ax.set_axis_off()
-        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples'+(f', {most} drawn' if len(self.around())>most else ''),fontsize=10)
+        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples'+(f', {most} drawn' if len(self.around())>most else ''),fontsize=10,pad=36)          # above the longest name
         return ax
 
     def around(self)->list[tuple[str,str,bool]]:
