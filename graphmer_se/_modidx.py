@@ -1702,6 +1702,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                'graphmer_se/model/chains.py'),
                                           'graphmer_se.model.chains.ChainSet.evidence_of': ( 'chains.html#chainset.evidence_of',
                                                                                              'graphmer_se/model/chains.py'),
+                                          'graphmer_se.model.chains.ChainSet.leaf_units': ( 'chains.html#chainset.leaf_units',
+                                                                                            'graphmer_se/model/chains.py'),
                                           'graphmer_se.model.chains.ChainSet.leaves': ( 'chains.html#chainset.leaves',
                                                                                         'graphmer_se/model/chains.py'),
                                           'graphmer_se.model.chains.ChainSet.name': ( 'chains.html#chainset.name',

@@ -93,7 +93,7 @@ class Arguments(Signatures):
     def __init__(self, chains:ChainSet, tokenizer:Tokenizer, kg:KnowledgeGraph):
         super().__init__(kg)
         self.chains,self.tokenizer = chains,tokenizer
-        self.unit = np.repeat(np.arange(len(chains)),np.diff(chains.leaf_offsets))
+        self.unit = chains.leaf_units()
         mentioned = np.flatnonzero(chains.own&np.isin(chains.relation,CALLED)).tolist()
         found = [(l,call) for l in progress(mentioned,'arguments of calls',unit='call') if (call := self.at(l)) is not None]
         self.leaf,self.calls = np.array([l for l,_ in found],np.int64),[call for _,call in found]

@@ -21,7 +21,7 @@ OWN = [identifier_hash(n) for n in ('self','cls','this','super')]      # what st
 def evidence_places(chains:ChainSet)->tuple[np.ndarray,np.ndarray,np.ndarray]:
     "Of every place that proves a leaf, (places,) each: its unit, its leaf, and its first token in the corpus."
     leaf = np.repeat(np.arange(len(chains.anchor)),np.diff(chains.evidence_offsets))
-    unit = np.repeat(np.arange(len(chains)),np.diff(chains.leaf_offsets))[leaf]
+    unit = chains.leaf_units()[leaf]
     return unit,leaf,chains.unit_start[unit]+chains.evidence[:,0]
 
 def names_before(chains:ChainSet, dot:int)->tuple[np.ndarray,np.ndarray]:

@@ -390,7 +390,7 @@ def build_to(
         exchange(folder,hashes)
         outcome = joined([{n:Check(n,*c) for n,c in results[r.name]['checks'].items()} for r in todo])
         empty = dict(entities=outside,triples=TRIPLE_SCHEMA.empty_table(),files=FILE_SCHEMA.empty_table())
-        manifest = write_manifest(folder,hashes,[part_statistics(empty)|dict(orphan_entities=0),*(results[r.name]['statistics'] for r in todo)],outcome,skipped,described(todo),
+        manifest = write_manifest(folder,hashes,[part_statistics(empty),*(results[r.name]['statistics'] for r in todo)],outcome,skipped,described(todo),
                                   sorted(n for _,_,notes in resolved.values() for n in notes))
         record.write(asked=asked,results=results)
     return manifest

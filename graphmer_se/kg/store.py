@@ -86,16 +86,15 @@ class KnowledgeGraph:
 def counts(column:pa.ChunkedArray)->dict: return {str(v['values']):int(v['counts']) for v in sorted(column.value_counts().to_pylist(),key=lambda v: str(v['values']))}
 
 def orphans(entities:pa.Table, triples:pa.Table)->dict[str,tuple[int,int]]:
-    "By relation: how many entities of a repository no triple has for a tail, and how many may be one."
-    ontology,found = load_ontology(),{}
+    "By relation of the ontology: how many entities of a repository no triple has for a tail, and how many may be one."
     kinds,relations = (column.combine_chunks().dictionary_encode() for column in (entities['type'],triples['relation']))
     own,tails = pc.not_equal(entities['repository'],'').to_numpy(),pc.fill_null(pc.index_in(triples['tail'].combine_chunks(),value_set=entities['id'].combine_chunks()),-1).to_numpy()
-    for code,relation in enumerate(relations.dictionary.to_pylist()):
-        if relation not in ontology.relations: continue                    # the type check names it
-        admitted = own&np.isin(kinds.indices,[i for i,t in enumerate(kinds.dictionary.to_pylist()) if ontology.accepts(t,ontology.relations[relation].range)])
-        alone,here = admitted.copy(),tails[relations.indices.to_numpy()==code]
-        alone[here[here>=0]] = False
-        if admitted.any(): found[relation] = (int(alone.sum()),int(admitted.sum()))
+    types,codes,number,found = kinds.dictionary.to_pylist(),relations.dictionary.to_pylist(),relations.indices.to_numpy(),{}
+    for name,relation in load_ontology().relations.items():
+        admitted = own&np.isin(kinds.indices,[i for i,t in enumerate(types) if load_ontology().accepts(t,relation.range)])
+        alone = admitted.copy()
+        if name in codes: alone[tails[(number==codes.index(name))&(tails>=0)]] = False
+        if admitted.any(): found[name] = (int(alone.sum()),int(admitted.sum()))
     return found
 
 def part_statistics(tables:dict[str,pa.Table])->dict:
@@ -103,9 +102,9 @@ def part_statistics(tables:dict[str,pa.Table])->dict:
     e,t = tables['entities'],tables['triples']
     by_relation = {}
     for row in t.group_by(['relation','status']).aggregate([([],'count_all')]).to_pylist(): by_relation.setdefault(row['relation'],{})[row['status']] = row['count_all']
-    linked = pa.chunked_array([*t['head'].chunks,*t['tail'].chunks],pa.string())
+    linked,own = pa.chunked_array([*t['head'].chunks,*t['tail'].chunks],pa.string()),e['id'].filter(pc.not_equal(e['repository'],''))
     return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation, orphans=orphans(e,t),
-                orphan_entities=e.num_rows-int(pc.sum(pc.is_in(e['id'],value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
+                orphan_entities=len(own)-int(pc.sum(pc.is_in(own,value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
 
 def summed(parts:list[dict], repositories:int)->dict:
     "Counts by type, relation and status; unresolved, ambiguous and orphan rates."
@@ -120,7 +119,7 @@ def summed(parts:list[dict], repositories:int)->dict:
     total = lambda key: sum(p[key] for p in parts)
     return dict(entities=total('entities'), triples=total('triples'), triples_resolved=statuses['resolved'], files=total('files'), repositories=repositories,
                 entity_types=dict(sorted(types.items())), relations=relations, statuses=dict(sorted(statuses.items())), unresolved_rate=rate('unresolved'),
-                ambiguous_rate=rate('ambiguous'), orphan_rate={r:round(c['alone']/c['admitted'],4) for r,c in sorted(lonely.items()) if c['alone']},
+                ambiguous_rate=rate('ambiguous'), orphan_rate={r:round(c['alone']/c['admitted'],4) for r,c in sorted(lonely.items()) if c['alone'] and r in relations},
                 orphan_entities=total('orphan_entities'), entity_type_coverage=round(len(types)/len(ontology.supertypes),4),
                 relation_coverage=round(len(relations)/len(ontology.relations),4), star_imports=total('star_imports'))
 
@@ -215,7 +214,7 @@ class Neighbourhood:
         ax.text(0,0,self.kg.label(self.centre),ha='center',va='center',fontsize=10,weight='bold',bbox=dict(boxstyle='round,pad=.4',fc='white',ec='#1c2430'))
         ax.legend(handles=[plt.Line2D([],[],color=c,label=f'{r} ({sum(x[0]==r for x in around)})') for r,c in palette.items()],fontsize=8,frameon=False,loc='center left',bbox_to_anchor=(1.2,.5))
         ax.set(xlim=(-1.6,1.6),ylim=(-1.6,1.6),aspect='equal'); ax.set_axis_off()
-        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples'+(f', {most} drawn' if len(self.around())>most else ''),fontsize=10)
+        ax.set_title(f'{self.kg[self.centre]["qualified_name"]}: {len(self)} triples'+(f', {most} drawn' if len(self.around())>most else ''),fontsize=10,pad=36)          # above the longest name
         return ax
 
     def around(self)->list[tuple[str,str,bool]]:

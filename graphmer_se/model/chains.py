@@ -90,6 +90,7 @@ class ChainSet:
     def relation_words(self, relation:int)->np.ndarray: return self.relation_tokens[self.relation_offsets[relation]:self.relation_offsets[relation+1]]
     def text(self, unit:int)->np.ndarray: return self.tokens[self.unit_start[unit]:self.unit_end[unit]]
     def leaves(self, unit:int)->np.ndarray: return np.arange(self.leaf_offsets[unit],self.leaf_offsets[unit+1])
+    def leaf_units(self)->np.ndarray: return np.repeat(np.arange(len(self)),np.diff(self.leaf_offsets))    # (N,)
     def evidence_of(self, leaf:int)->np.ndarray: return self.evidence[self.evidence_offsets[leaf]:self.evidence_offsets[leaf+1]]
     def arrays(self)->dict: return dict(vars(self))
     def __repr__(self): return f'ChainSet({len(self):,} units, {len(self.tokens):,} root tokens, {len(self.anchor):,} leaf groups, {int((~self.own).sum()):,} of them on mentions)'

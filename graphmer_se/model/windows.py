@@ -50,7 +50,7 @@ class WindowBatch:
 
 def mentions_of(chains:ChainSet, units:np.ndarray)->np.ndarray:
     "The own facts of units that can be asked about: (mentions, 2) unit and leaf."
-    unit = np.repeat(np.arange(len(chains)),np.diff(chains.leaf_offsets))
+    unit = chains.leaf_units()
     leaf = np.flatnonzero(chains.own&np.isin(chains.relation,ASKED_IDS)&np.isin(unit,units))
     return np.stack([unit[leaf],leaf],1)
 
