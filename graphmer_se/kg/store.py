@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa, pyarrow.compute as pc
 from ..core import GraphmerError, read_json, read_table, sha256_bytes, table_hash, tables_hash, write_json, write_table
-from ..ontology import check_graph, load_ontology
+from ..ontology import Coded, check_graph, load_ontology
 
 # %% ../../nbs/02_kg.ipynb #226c6e6e
 SPAN = [('file',pa.string()),('line_start',pa.int32()),('line_end',pa.int32()),('byte_start',pa.int32()),('byte_end',pa.int32())]
@@ -85,15 +85,13 @@ class KnowledgeGraph:
 # %% ../../nbs/02_kg.ipynb #092b340d
 def counts(column:pa.ChunkedArray)->dict: return {str(v['values']):int(v['counts']) for v in sorted(column.value_counts().to_pylist(),key=lambda v: str(v['values']))}
 
-def orphans(entities:pa.Table, triples:pa.Table)->dict[str,tuple[int,int]]:
-    "By relation of the ontology: how many entities of a repository no triple has for a tail, and how many may be one."
-    kinds,relations = (column.combine_chunks().dictionary_encode() for column in (entities['type'],triples['relation']))
-    own,tails = pc.not_equal(entities['repository'],'').to_numpy(),pc.fill_null(pc.index_in(triples['tail'].combine_chunks(),value_set=entities['id'].combine_chunks()),-1).to_numpy()
-    types,codes,number,found = kinds.dictionary.to_pylist(),relations.dictionary.to_pylist(),relations.indices.to_numpy(),{}
-    for name,relation in load_ontology().relations.items():
-        admitted = own&np.isin(kinds.indices,[i for i,t in enumerate(types) if load_ontology().accepts(t,relation.range)])
+def orphans(c:Coded, own:np.ndarray)->dict[str,tuple[int,int]]:
+    "By relation of the ontology: how many entities of a repository (`own`, a bool for each) no triple has for a tail, and how many may be one."
+    ontology,found = load_ontology(),{}
+    for name,relation in ontology.relations.items():
+        admitted = own&np.isin(c.type,[i for i,t in enumerate(c.types) if ontology.accepts(t,relation.range)])
         alone = admitted.copy()
-        if name in codes: alone[tails[(number==codes.index(name))&(tails>=0)]] = False
+        alone[c.tail[c.of((name,))&(c.tail>=0)]] = False
         if admitted.any(): found[name] = (int(alone.sum()),int(admitted.sum()))
     return found
 
@@ -102,9 +100,11 @@ def part_statistics(tables:dict[str,pa.Table])->dict:
     e,t = tables['entities'],tables['triples']
     by_relation = {}
     for row in t.group_by(['relation','status']).aggregate([([],'count_all')]).to_pylist(): by_relation.setdefault(row['relation'],{})[row['status']] = row['count_all']
-    linked,own = pa.chunked_array([*t['head'].chunks,*t['tail'].chunks],pa.string()),e['id'].filter(pc.not_equal(e['repository'],''))
-    return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation, orphans=orphans(e,t),
-                orphan_entities=len(own)-int(pc.sum(pc.is_in(own,value_set=linked)).as_py() or 0), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
+    c,own = Coded(e,t),e['repository'].to_numpy()!=''
+    unnamed = own.copy()
+    for end in (c.head,c.tail): unnamed[end[end>=0]] = False
+    return dict(entities=e.num_rows, triples=t.num_rows, files=tables['files'].num_rows, entity_types=counts(e['type']), relations=by_relation, orphans=orphans(c,own),
+                orphan_entities=int(unnamed.sum()), star_imports=int(pc.sum(pc.match_substring_regex(t['rule'],r'import.*(star|on-demand)$')).as_py() or 0))
 
 def summed(parts:list[dict], repositories:int)->dict:
     "Counts by type, relation and status; unresolved, ambiguous and orphan rates."
