@@ -1303,6 +1303,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'graphmer_se/kg/python_edges.py'),
                                              'graphmer_se.kg.python_edges.binding': ( 'python_edges.html#binding',
                                                                                       'graphmer_se/kg/python_edges.py'),
+                                             'graphmer_se.kg.python_edges.by_somebody': ( 'python_edges.html#by_somebody',
+                                                                                          'graphmer_se/kg/python_edges.py'),
                                              'graphmer_se.kg.python_edges.call_edges': ( 'python_edges.html#call_edges',
                                                                                          'graphmer_se/kg/python_edges.py'),
                                              'graphmer_se.kg.python_edges.class_type': ( 'python_edges.html#class_type',

@@ -61,7 +61,7 @@ def test_a_failing_stage_keeps_its_notebook_and_exits_non_zero(smoke, corpus, tm
 
 def test_a_run_with_the_choices_of_the_paper(corpus, tmp_path):
     "Another choice of every key of model and schedule, from graph to report."
-    keys = ('relation_bias=decay hgat_rank=8 positions=alibi norm=rms activation=swiglu recompute=true schedule=trapezoid micro_rows=2 keep=best validate_every=2 steps=6 test_units=20 test_edges=20 '
+    keys = ('relation_bias=decay hgat_rank=8 positions=alibi norm=rms activation=swiglu recompute=true schedule=trapezoid micro_rows=2 keep=best validate_every=2 steps=6 test_units=20 test_edges=20 fit_edges=40 '
             'negatives=module antisymmetry_weight=.2 acyclicity_weight=.2 whole_words=.5 keep_every=3 checkpoint_every=3 samples=300')
     chosen = [x for k in keys.split() for x in ('--set', k)]+['--set', 'curriculum=0:128 3:256']
     graphmer('run', corpus, '--profile', 'smoke', *chosen, home=tmp_path)

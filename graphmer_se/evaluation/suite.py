@@ -66,7 +66,7 @@ class Suite:
     def questions(self)->dict:
         "The edges that are asked: to fit on, of the test, and of the test where a name is not enough; with what was set aside."
         e,most = self.plain,self.config.test_edges
-        found = {name:e.questions(units,most) for name,units in (('train',self.train),('validation',self.validation),('test',self.test))}
+        found = {name:e.questions(units,many) for name,units,many in (('train',self.train,self.config.fit_edges),('validation',self.validation,most),('test',self.test,most))}
         return found|dict(alike=e.questions(self.test,most,lambda u,l: alike(e,u,l)))
     def without(self, part:str, hidden:float=0.)->Edges:
         "The graph without the edges that are fitted on, and without those of a part that are asked."
@@ -167,7 +167,7 @@ def time_limit(seconds:float, what:str):
     timer = threading.Timer(seconds,stop)
     timer.daemon = True
     try: timer.start(); yield
-    except TimeUp: raise GraphmerError(f'{what} took more than {seconds} s', 'raise task_seconds, or ask less: test_units, test_edges, test_queries') from None
+    except TimeUp: raise GraphmerError(f'{what} took more than {seconds} s', 'raise task_seconds, or ask less: test_units, test_edges, fit_edges, test_queries') from None
     finally:
         with lock: over.append(True)
         timer.cancel()

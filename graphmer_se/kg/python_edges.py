@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['RECEIVERS', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_type', 'function_type', 'arity', 'describe',
            'define_file', 'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of',
-           'reason_unresolved', 'unresolved', 'with_code', 'call_edges', 'property_edges', 'import_edges',
-           'named_types', 'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges', 'base_edges',
-           'override_edges', 'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
+           'reason_unresolved', 'unresolved', 'with_code', 'by_somebody', 'call_edges', 'property_edges',
+           'import_edges', 'named_types', 'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges',
+           'base_edges', 'override_edges', 'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
@@ -190,11 +190,15 @@ def with_code(f:Flow, objects:list)->list:
     "Functions that have no code of their own give way to those that have."
     return [o for o in objects if f.kind[o]!=FUNCTION or 'stub' not in f.definition(o).flags] or objects
 
+def by_somebody(text:str)->bool:
+    "Whether somebody wrote the call of a site; those of the language have the name of a method, `@` or `raise` for a text."
+    return text=='__import__' or text not in ('@','raise') and not (text.startswith('__') and text.endswith('__'))
+
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
     f,s,targets = e.flow,e.facts[m].sites[index],e.flow.targets.get((m,index))
     if targets: targets = {o:how for o,how in targets if f.kind[o]==EXTERNAL or e.knows(m,f.a[o][0])}
-    head,written = speaker(e,m,s.scope),not s.text.startswith('__') and s.text not in ('@','raise')
+    head,written = speaker(e,m,s.scope),by_somebody(s.text)
     by_hand = [o for o,how in targets.items() if how in ('','decorated')] if targets else []
     if written and not by_hand: unresolved(e,head,'calls',m,s.scope,s.callee,s.start,s.end,s.text)
     if not targets: return

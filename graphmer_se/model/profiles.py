@@ -51,6 +51,7 @@ class EvaluationConfig:
     tasks:str = 'all'          # names with spaces between them, or all
     test_units:int = 1500      # units of held-out code that are asked for words and leaves, at most
     test_edges:int = 800       # edges asked per task, at most
+    fit_edges:int = 3200       # edges of training repositories that fusions of hidden edges are fitted on, at most
     test_queries:int = 400     # docstrings and tests asked, at most
     minilm:bool = True         # compare with MiniLM as it is; without a network it is left out
     task_seconds:int = 1800    # a task that takes longer stops with an error
@@ -63,7 +64,7 @@ class EvaluationConfig:
     def __post_init__(self):
         if unknown := [t for t in self.tasks.split() if t!='all' and t not in TASK_NAMES]: raise GraphmerError(f'unknown task {unknown[0]!r}', f'tasks: all, {", ".join(TASK_NAMES)}')
         if self.control not in ('',*CONTROL_NAMES): raise GraphmerError(f'control = {self.control!r}', f'choose one of {", ".join(CONTROL_NAMES)}, or leave it out')
-        for name in ('test_units','test_edges','test_queries','task_seconds','evaluate_rows','transductive_facts'):
+        for name in ('test_units','test_edges','fit_edges','test_queries','task_seconds','evaluate_rows','transductive_facts'):
             if getattr(self,name)<1: raise GraphmerError(f'{name} = {getattr(self,name)} is not positive', f'give a whole number above 0 for {name}')
         for name in ('top_k','score_temperature'):
             if not getattr(self,name)>=0: raise GraphmerError(f'{name} = {getattr(self,name)} is negative', f'give 0 or more for {name}')
