@@ -1,9 +1,12 @@
 """Properties: parsing never raises and always says the same; a graph has the same bytes for any number of workers and any order of files."""
-import marshal
+import ast, marshal, runpy
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 from graphmer_se.core import root
 from graphmer_se.kg.build import build, build_to
+from graphmer_se.kg.edges import OFFSET, Rows
+from graphmer_se.kg.python_edges import python_edges
+from graphmer_se.kg.python_names import Modules
 from graphmer_se.kg.store import data_hash
 from graphmer_se.model.batches import MaskConfig, mask_words
 from graphmer_se.evaluation.ranking import realistic_rank
@@ -60,6 +63,35 @@ def test_a_spliced_repository_builds_the_same_graph_with_any_number_of_workers(t
     known = one.triples[one.triples.status!='unresolved']
     assert set(one.triples['head'])<=ids and set(known['tail'])<=ids
     assert not one.triples.duplicated(['head', 'relation', 'tail']).any() and not one.entities.id.duplicated().any()
+
+SILENT = runpy.run_path(str(root()/'benchmarks'/'silent_calls.py'))['silent']
+EXPRESSIONS = ('{a}({b})', '{a}({b}, *{c}, k={a}, **{b})', '({a}).get({b})', '({a})[{b}]', '({a})[{b}:{c}]', '[*{a}, {b}]', '[{a}, *{b}]', '{{*{a}}}', '({a}, {b})', '{{{a}: {b}, **{c}}}',
+    '({a} if {b} else {c})', '({a} or {b} and not {c})', '({a} + {b} * {c})', '-({a})', '({a} < {b} in {c})', '[{a} for n in {b} if {c}]', '{{{a}: {b} for n, m in {c}}}', '({a} for n in {b})',
+    '(lambda n, m={a}: {b})', 'f"{{{a}!r:>{{{b}}}}}"', '(n := {a})', '({a})({b})', '({a})[{b}]({c})', 'super().get({a})', 'type({a}).go({b})', '(yield {a})', '*{a}, {b}')
+STATEMENTS = ('{a}', 'm = {a}', 'm.x = {a}', 'type({a}).x = {b}', '({a}).x = {b}', '({a})[{b}] = {c}', 'm += {a}', 'm[{a}] += {b}', 'n, *m = *{a}, {b}', 'm: int = {a}', 'del ({a})[{b}], ({c}).x',
+    'assert {a}, {b}', 'raise {a} from {b}', 'return {a}', 'return *{a}, {b}', 'for n in {a}: {b}', 'for n in *{a}, {b}: {c}\nelse: {a}', 'while {a}: {b}\nelse: {c}', 'while True:\n  break\n  {a}\n{b}',
+    'if {a}: {b}\nelif {c}: {a}\nelse: {b}', 'with {a} as n, {b}: {c}', 'with ({a}): raise {b}', 'try: raise {a}\nexcept ({b}, Wrong): {c}\nelse: {a}\nfinally: {b}',
+    'try: return {a}\nexcept* {b} as n: {c}\nelse: {a}', '@{a}\ndef g(x={b}, *, y={c}): {a}', '@g.on({a})\nclass G({b}, metaclass={c}): x = {a}',
+    'match {a}:\n  case [n, 1] if {b}: {c}\n  case _: {a}', 'async def g():\n  async with {a} as n: await {b}\n  async for n in {c}: [m async for m in {a}]', 'lambda: {a}', 'm = {a}; return; {b}')
+
+@st.composite
+def filled(draw, forms, parts): return draw(st.sampled_from(forms)).format(a=draw(parts), b=draw(parts), c=draw(parts))
+
+EXPRESSION = st.recursive(st.sampled_from(('n', 'm', 'g', 'C', '1', '"t"', 'None', 'g(n)', 'n.go(1)', 'C()', 'unknown(m)', '__send(n)', 'self.go()')), lambda parts: filled(EXPRESSIONS, parts), max_leaves=12)
+
+@settings(max_examples=200, **QUIET)
+@given(st.lists(filled(STATEMENTS, EXPRESSION), min_size=1, max_size=4), st.booleans())
+def test_no_call_is_silent(statements, outside):
+    "Wherever a call stands, something in the graph speaks of it: what it calls, or that nobody knows."
+    body = '\n'.join(statements)
+    source = 'class Base:\n  def go(self, x=0): return [self]\ndef g(x): return x\nclass C(Base):\n  def go(self, n, m=()):\n'+'\n'.join('    '+line for line in body.split('\n'))+'\n'+body*outside
+    try: ast.parse(source)
+    except SyntaxError: return
+    facts = parse(source.encode(), 'python')
+    if facts.errors: return                     # `x = *[n], 1` is beyond the grammar; the file says so
+    rows = python_edges(Rows('r', '1.0', 'MIT'), Modules([('r/__init__.py', parse(b'', 'python')), ('r/a.py', facts)]))
+    heard = {place>>OFFSET&(1<<OFFSET)-1 for how, place in zip(rows.how, rows.places) if rows.ways[how][0] in ('calls', 'invokes', 'instantiates')}
+    assert not SILENT(source.encode(), sorted(heard))[1], source
 
 @settings(max_examples=100, **QUIET)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.data())

@@ -67,7 +67,7 @@ def exports(w:Walk, node:Node, more:bool):
 @reader('expression_statement')
 def _expression_statement(w, node):
     for child in node.named_children:
-        if child.kind_id not in STRING: READERS[child.kind_id](w,child)
+        if child.kind_id not in STRING or w.data[child.start_byte] in b'fFrRtT': READERS[child.kind_id](w,child)
 
 # %% ../../nbs/00a_python.ipynb #e8a702f5
 @reader('return_statement')
@@ -111,10 +111,10 @@ def _delete(w, node):
 
 @reader('type_alias_statement')
 def _type_alias(w, node):
-    parts = node.named_children
-    name = next(iter(parts[0].named_children),None) if len(parts)==2 else None
-    if name is not None and name.kind_id in IDENTIFIER: bind(w,w.text(name),expression(w,parts[1]),'assign')
-    else: inside(w,node)
+    name,odd = mention(node.child_by_field_id(F_LEFT) or node),w.data[node.start_byte+4]==ord('(')      # `type(x).y = z` is taken for an alias
+    if odd: call(w,read(w,'type',node.start_byte),CALL,node.start_byte,node.start_byte+4,'type')
+    if odd or name.kind_id not in IDENTIFIER: inside(w,node)
+    else: bind(w,w.text(name),expression(w,node.child_by_field_id(F_RIGHT)),'assign')
 
 # %% ../../nbs/00a_python.ipynb #3675e046
 def block(w:Walk, node:Node|None):
@@ -204,7 +204,7 @@ def _jump(w, node):
 def _try(w, node):
     entry,exits = w.frame.now,[]
     branch(w,node.child_by_field_id(F_BODY),entry,exits)
-    tried,finished = w.frame.now,not w.dead
+    tried = w.frame.now
     merge(w,entry,[entry,tried])
     broken = w.frame.now                       # a handler may see anything that the body left
     for child in node.named_children:
@@ -212,7 +212,7 @@ def _try(w, node):
             w.frame.now = dict(broken)
             caught(w,child)
             branch(w,next((c for c in child.named_children if c.kind_id in BLOCK),None),w.frame.now,exits)
-        elif child.kind_id in ELSE and finished:
+        elif child.kind_id in ELSE:            # reached even where the body ends in `raise`, once a `with` in it swallows what is raised
             exits = [e for e in exits if e is not tried]
             branch(w,child.child_by_field_id(F_BODY),tried,exits)
     merge(w,broken,exits)
