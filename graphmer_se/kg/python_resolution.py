@@ -6,16 +6,16 @@
 __all__ = ['NAME_OPENS', 'TEST_METHODS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised', 'instance_of',
            'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'visible_fixture',
            'hand_parameters', 'is_test_class', 'seed_test_classes', 'solve', 'decorated_classes', 'settle_keys',
-           'settle_decorators', 'make_classes', 'settle_tests']
+           'provider', 'settle_receivers', 'settle_decorators', 'make_classes', 'settle_tests']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 import re
 from collections import defaultdict
 from graphmer_se.kg.python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, CONTAINER, KEY, NAMED, ALIAS, BEGUN, EXTERNAL, OF, SHIFT, MOST, MOST_SELVES, Flow,
     run)
-from .python_values import apply, apply_use, bound_to, fill, found_call, load, lookup, metaclass, place, resolution_order, style, tested_classes
+from .python_values import MOST_BELOW, apply, apply_use, assigned, body_names, bound_to, derived, fill, found_call, has_method, load, lookup, metaclass, place, resolution_order, style, tested_classes
 from .python_library import elements, outside
-from .python_names import BUILTINS, Modules, import_module, star_sources
+from .python_names import BUILTINS, Modules, import_module, lacks, star_sources
 from ..parsing.python_variables import ALIASED, CONSTANT, CONTAINERS, DECORATED, DEFINITION, DISPLAY, MAPPINGS, NARROW, SET, UNIONS, PythonFacts
 
 # %% ../../nbs/02a_python_resolution.ipynb #1bf6137a
@@ -212,7 +212,7 @@ def solve(modules:Modules)->Flow:
     run(f)
     decorated = [(m<<SHIFT|s.positional[0],m<<SHIFT|s.result) for m,facts in enumerate(f.facts) for s in facts.sites if s.text=='@']
     tests = [(m<<SHIFT|u[1],m<<SHIFT|u[2]) for m,facts in enumerate(f.facts) for uses in facts.uses.values() for u in uses if u[0]==NARROW]
-    while settle_keys(f)|settle_decorators(f,decorated)|settle_tests(f,tests): run(f)
+    while settle_keys(f)|settle_decorators(f,decorated)|settle_tests(f,tests)|settle_receivers(f): run(f)
     return f
 
 def decorated_classes(f:Flow):
@@ -230,6 +230,26 @@ def settle_keys(f:Flow)->bool:
     unknown = [choose for v,choose in keys if not any(f.kind[o]==KEY for o in f.held.get(v,()))]
     for choose in unknown: choose()
     return bool(unknown)
+
+def provider(f:Flow, order:tuple, name:str):
+    "The class among `order` that has an attribute: one of ours, the name of an external one, or `None`."
+    return next((c for c in order if (c!='builtins.object' and not lacks(c,name) if isinstance(c,str) else name in body_names(f,c))),None)
+
+def settle_receivers(f:Flow)->bool:
+    "What neither a class nor those above it have, its instances have from the classes below it, and from what else those derive from: steps left out, mixins."
+    moved = False
+    for (o,name,after),v in list(f.lookups.items()):
+        if f.kind[o] not in (INSTANCE,CLASS) or f.held.get(v) or name.startswith('__') and after is None or f.seen(('receiver',o,name,after)): continue
+        if after is None and (has_method(f,f.a[o],name) or assigned(f,f.a[o],name)): continue
+        found = {}
+        for c in derived(f).get(f.a[o],()):
+            order = resolution_order(f,c)
+            if after is not None: order = order[order.index(after)+1:] if after in order else ()
+            found.setdefault(provider(f,order,name),c)
+        found.pop(None,None)
+        for c in found.values() if len(found)<=MOST_BELOW else (): f.link(lookup(f,f.object(f.kind[o],c),name,after),v)
+        moved |= bool(found)
+    return moved
 
 def settle_decorators(f:Flow, decorated:list[tuple])->bool:
     "A decorator without a result hands on what it decorates; `decorated`: (argument, result)."

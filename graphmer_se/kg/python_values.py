@@ -14,7 +14,7 @@ __all__ = ['IN_PLACE', 'NO_NAMES', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', '
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL, KEY,
     NAMED, BEGUN, EXTERNAL, OF, RESULT, SHIFT, ALL, INTERNAL, OWN, RECEIVED, Flow)
-from .python_names import c3, star_sources, submodule
+from .python_names import c3, lacks, star_sources, submodule
 from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, NARROW, SET, STORE, SUPER, PythonDefinition
 
 # %% ../../nbs/02a_python_values.ipynb #b8bd0be1
@@ -95,6 +95,7 @@ def lookup(f:Flow, o:int, name:str, after:tuple|None=None)->int:
     if after is not None: order = order[order.index(after)+1:] if after in order else resolution_order(f,after)[1:]
     for c in order:
         if isinstance(c,str):
+            if lacks(c,name): continue
             if c!='builtins.object': f.add(v,(f.object(EXTERNAL,f'{c}.{name}'),)); return v
             break
         if name in f.stored:
@@ -277,7 +278,7 @@ def set_item(f:Flow, m:int, o:int, key, variable:int, value:int, site:int):
     elif kind==INSTANCE: special(f,((m,site),(base|variable if variable else 0,base|value if value else 0),(),0,f.nowhere),o,'__setitem__')
 
 # %% ../../nbs/02a_python_values.ipynb #a8cabc1e
-def each(f:Flow, site:tuple|None, o:int, target:int):
+def each(f:Flow, site:tuple|None, o:int, target:int, methods:tuple=('__iter__','__aiter__')):
     "`target` gets what iterating over `o` yields."
     kind = f.kind[o]
     if kind==GENERATOR:
@@ -287,7 +288,7 @@ def each(f:Flow, site:tuple|None, o:int, target:int):
     elif kind==CLASS and is_enumeration(f,f.a[o]): f.add(target,(f.object(INSTANCE,f.a[o]),))
     elif kind==INSTANCE:
         made = f.fresh()
-        for name in ('__iter__','__aiter__'): special(f,(site,(),(),0,made),o,name)
+        for name in methods: special(f,(site,(),(),0,made),o,name)
         def next_of(objects):
             for x in objects:
                 if f.kind[x]!=INSTANCE: each(f,site,x,target) if x!=o else None

@@ -56,7 +56,7 @@ def _augmented(w, node):
     if name:
         bind(w,name,both,'assign',False)
         w.facts.writes.append((w.frame.scope,name,left.start_byte))
-    elif left.kind_id in ATTRIBUTE: assign(w,left,both,'assign')
+    elif left.kind_id in ATTRIBUTE or left.kind_id in SUBSCRIPT: assign(w,left,both,'assign')
     return both
 
 def exports(w:Walk, node:Node, more:bool):
