@@ -149,7 +149,7 @@ class Worklist(Room):
 
 # %% ../../nbs/02a_python_flow.ipynb #77133441
 class Flow(Worklist):
-    "The fixpoint of one repository. What a use does, what a class attribute becomes on an instance and what lies outside is said by functions (`02a_python_values`, `02a_python_library`)."
+    "The fixpoint of one repository. What a use does, what a class attribute becomes on an instance and what lies outside is said by functions (`02a_python_uses`, `02a_python_values`, `02a_python_library`)."
     def __init__(self, modules:Modules, apply_use=None, bound_to=None, outside=None):
         super().__init__(modules,bound_to)
         self.apply_use,self.outside = apply_use,outside
@@ -166,6 +166,7 @@ class Flow(Worklist):
         self.metaclasses,self.writers,self.hooked = {},None,defaultdict(dict)   # class -> what makes it; (class, name) -> setter; (object, name) -> what runs when it is written
         self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
         self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
+        self.hashable = False                                          # does any class have a `__hash__` of its own?
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
         self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
 

@@ -13,10 +13,11 @@ import re
 from collections import defaultdict
 from graphmer_se.kg.python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, CONTAINER, KEY, NAMED, ALIAS, BEGUN, EXTERNAL, OF, SHIFT, MOST, MOST_SELVES, Flow,
     run)
-from .python_values import MOST_BELOW, apply, apply_use, assigned, body_names, bound_to, derived, fill, found_call, has_method, load, lookup, metaclass, place, resolution_order, style, tested_classes
+from .python_values import MOST_BELOW, apply, assigned, body_names, bound_to, derived, fill, found_call, has_method, load, lookup, metaclass, place, resolution_order, style
+from .python_uses import apply_use, tested_classes
 from .python_library import elements, outside
 from .python_names import BUILTINS, Modules, import_module, lacks, star_sources
-from ..parsing.python_variables import ALIASED, CONSTANT, CONTAINERS, DECORATED, DEFINITION, DISPLAY, MAPPINGS, NARROW, SET, UNIONS, PythonFacts
+from ..parsing.python_variables import ALIASED, CONSTANT, CONTAINERS, DECORATED, DEFINITION, DISPLAY, KEYED, MAPPINGS, NARROW, SET, UNIONS, PythonFacts
 
 # %% ../../nbs/02a_python_resolution.ipynb #1bf6137a
 def seed(f:Flow):
@@ -24,6 +25,7 @@ def seed(f:Flow):
     wanted = {k for facts in f.facts for s in facts.seeds if s[1]==DISPLAY for k,_ in s[3]}
     wanted |= {u[1] for facts in f.facts for uses in facts.uses.values() for u in uses if u[0]==SET}
     f.constants = []
+    f.hashable = any(d.name=='__hash__' and d.owner>=0 for facts in f.facts for d in facts.definitions)
     for m,facts in enumerate(f.facts):
         base = m<<SHIFT
         for v,origin,*what in facts.seeds:
@@ -37,7 +39,9 @@ def seed(f:Flow):
             elif origin==DISPLAY:
                 o = f.object(CONTAINER,(m,v),what[0])
                 if len(what[1])>MOST: f.widen(place(f,o,None))
-                for key,source in what[1]: fill(f,o,key,base|source)
+                for key,source in what[1]:
+                    if key==KEYED: f.link(base|source,f.field(o,'keys'))
+                    else: fill(f,o,key,base|source)
                 f.add(base|v,(o,))
             else: imported(f,m,base|v,*what)
         for v,name in facts.unbound:
@@ -89,6 +93,8 @@ def promised(f:Flow, m:int, scope:int, tree:tuple|None, path:tuple)->list[int]:
             o = f.object(CONTAINER,(m,*path),'dict' if name in MAPPINGS else 'list')
             inner = promised(f,m,scope,tree[2][-1 if name in MAPPINGS else 0],(*path,0)) if tree[2] else ()
             if inner: f.add(place(f,o,None),tuple(dict.fromkeys(inner)))
+            keys = promised(f,m,scope,tree[2][0],(*path,1)) if name in MAPPINGS and len(tree[2])==2 else ()
+            if keys: f.add(f.field(o,'keys'),tuple(dict.fromkeys(keys)))
             return [o]
         if name in ('type','Type'): return [f.object(CLASS,f.a[o]) for t in tree[2] for o in promised(f,m,scope,t,path) if f.kind[o]==INSTANCE]
         return promised(f,m,scope,tree[1],path)

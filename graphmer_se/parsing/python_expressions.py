@@ -15,7 +15,7 @@ import re
 from .python_tree import (ATTRIBUTE, BINARY, CALL_NODE, COMMENT, DICT_SPLAT, FOR_IN, F_ARGUMENTS, F_ATTRIBUTE, F_BODY, F_FUNCTION,
     F_KEY, F_LEFT, F_NAME, F_OBJECT, F_OPERATOR, F_RIGHT, F_VALUE, IDENTIFIER, IF_CLAUSE, INTEGER, INTERPOLATION, KEYWORD, LIST_SPLAT, PAIR,
     PASSED_ON, PYTHON, SEQUENCE, SHARED, SLICE, SPLAT, STRING, SUBSCRIPT, without_comments)
-from graphmer_se.parsing.python_variables import (ALIASED, CALL, DISPLAY, EACH, GENERIC, GET, Hint, IMPLICIT, LOAD, SET, STORE, SUPER, Site, Walk, bind, enclosing,
+from graphmer_se.parsing.python_variables import (ALIASED, CALL, DISPLAY, EACH, GENERIC, GET, Hint, IMPLICIT, KEYED, LOAD, SET, STORE, SUPER, Site, Walk, bind, enclosing,
     read)
 
 # %% ../../nbs/00a_python_expressions.ipynb #ed154169
@@ -184,7 +184,7 @@ def display(w:Walk, kind:str, items:list[tuple])->int:
     "The variable of a new container; `items`: (key or None, variable). Literals in it are dropped."
     v,constants = w.new(),w.constant_variables
     kept = [i for i in items if i[1] and i[1] not in constants]
-    if len(kept)>MOST_ITEMS: kept = [(None,x) for x in dict.fromkeys(x for _,x in kept)]
+    if len(kept)>MOST_ITEMS: kept = list(dict.fromkeys((k if k==KEYED else None,x) for k,x in kept))
     w.seeds.append((v,DISPLAY,kind,kept))
     w.displays[v] = (w.depth,kept)
     return v
@@ -213,7 +213,7 @@ def _dictionary(w, node):
         if pair.kind_id in PAIR:
             key = pair.child_by_field_id(F_KEY)
             name = key_of(w,key)
-            if name is None: expression(w,key)
+            if name is None: items.append((KEYED,expression(w,key)))
             items.append((name,expression(w,pair.child_by_field_id(F_VALUE))))
         elif pair.kind_id in DICT_SPLAT: items.append((None,item(w,passed_on(w,pair),None)))
     return display(w,'dict',items)
@@ -228,8 +228,7 @@ def _comprehension(w, node):
             assign(w, clause.child_by_field_id(F_LEFT), each(w,source,expression(w,source)), 'loop', False)
         elif clause.kind_id in IF_CLAUSE: inside(w,clause)
     if body is not None and body.kind_id in PAIR:
-        expression(w,body.child_by_field_id(F_KEY))
-        v = display(w,'dict',[(None,expression(w,body.child_by_field_id(F_VALUE)))])
+        v = display(w,'dict',[(KEYED,expression(w,body.child_by_field_id(F_KEY))),(None,expression(w,body.child_by_field_id(F_VALUE)))])
     else: v = display(w,node.type.split('_')[0],[(None,expression(w,body))])
     w.frame.now = outside
     return v

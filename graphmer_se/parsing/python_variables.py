@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['LOAD', 'STORE', 'CALL', 'GET', 'SET', 'EACH', 'ENTER', 'SUPER', 'IMPLICIT', 'NARROW', 'DEFINITION', 'DISPLAY',
-           'CONSTANT', 'IMPORTED', 'DECORATED', 'ALIASED', 'UNIONS', 'CONTAINERS', 'MAPPINGS', 'GENERIC', 'RECORDS',
-           'DEFINITION_FIELDS', 'Parameter', 'Site', 'Mention', 'Hint', 'Scope', 'PythonDefinition', 'PythonFacts',
-           'plain', 'from_plain', 'Frame', 'Walk', 'open_frame', 'enclosing', 'qualname', 'bind', 'read', 'merge',
-           'close_loop', 'close_frames', 'outer_scope']
+           'CONSTANT', 'IMPORTED', 'DECORATED', 'ALIASED', 'KEYED', 'UNIONS', 'CONTAINERS', 'MAPPINGS', 'GENERIC',
+           'RECORDS', 'DEFINITION_FIELDS', 'Parameter', 'Site', 'Mention', 'Hint', 'Scope', 'PythonDefinition',
+           'PythonFacts', 'plain', 'from_plain', 'Frame', 'Walk', 'open_frame', 'enclosing', 'qualname', 'bind', 'read',
+           'merge', 'close_loop', 'close_frames', 'outer_scope']
 
 # %% ../../nbs/00a_python_variables.ipynb #54eb0911
 from dataclasses import dataclass, field, fields
@@ -18,6 +18,7 @@ from .facts import Clock, Definition, FileFacts, Reading
 # %% ../../nbs/00a_python_variables.ipynb #6d75e875
 LOAD,STORE,CALL,GET,SET,EACH,ENTER,SUPER,IMPLICIT,NARROW = range(10)   # what happens to what a variable holds
 DEFINITION,DISPLAY,CONSTANT,IMPORTED,DECORATED,ALIASED = range(6)      # where objects come from
+KEYED = ('key',)                                                      # among the items of a display: a key that is no literal
 
 UNIONS = frozenset(('Optional','Union','Annotated','Final','ClassVar','Required','NotRequired','ReadOnly','Awaitable','Coroutine'))
 CONTAINERS = frozenset('''list List tuple Tuple set Set frozenset FrozenSet Sequence MutableSequence Iterable Iterator Generator AsyncIterable AsyncIterator
