@@ -1516,6 +1516,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                             'graphmer_se.kg.python_uses.enter': ('python_uses.html#enter', 'graphmer_se/kg/python_uses.py'),
                                             'graphmer_se.kg.python_uses.get_item': ( 'python_uses.html#get_item',
                                                                                      'graphmer_se/kg/python_uses.py'),
+                                            'graphmer_se.kg.python_uses.hashed': ( 'python_uses.html#hashed',
+                                                                                   'graphmer_se/kg/python_uses.py'),
                                             'graphmer_se.kg.python_uses.is_enumeration': ( 'python_uses.html#is_enumeration',
                                                                                            'graphmer_se/kg/python_uses.py'),
                                             'graphmer_se.kg.python_uses.looked_up': ( 'python_uses.html#looked_up',

@@ -60,7 +60,7 @@ class Room(Objects):
     "How much a variable may hold."
     def __init__(self, modules:Modules):
         super().__init__(modules)
-        self.links = {}                                                # variable -> (target, how, receiver), found while solving
+        self.links = {}                                                # variable -> targets, or (target, how, receiver), found while solving
         self.most,self.overflow,self.listed = {},set(),set()           # caps other than `MOST`; variables that reached theirs; what comes out of tables
         self.parameters = frozenset(m<<SHIFT|p.variable for m,f in enumerate(self.facts) for d in f.definitions for p in d.parameters)
 
@@ -83,7 +83,7 @@ class Room(Objects):
             v = pending.pop()
             if v in self.listed or v in self.parameters: continue
             self.listed.add(v)
-            pending += [target for target,*_ in self.links.get(v,())]
+            pending += [link if type(link) is int else link[0] for link in self.links.get(v,())]
             if v<self.last: pending += [v&~LOCAL|target for target in self.facts[v>>SHIFT].copies.get(v&LOCAL,())]
 
 # %% ../../nbs/02a_python_flow.ipynb #5326d4cd
@@ -117,9 +117,9 @@ class Worklist(Room):
 
     def link(self, source:int, target:int, how:int=ALL, receiver:int|None=None):
         "Whatever `source` holds flows to `target`: all of it, nothing external, bound to `receiver`, or of decorated classes none but `receiver`."
-        self.tie(source,(target,how,receiver))
+        self.tie(source,target if how==ALL and receiver is None else (target,how,receiver))     # most are mere numbers, a fraction of a tuple
 
-    def tie(self, source:int, link:tuple):
+    def tie(self, source:int, link:tuple|int):
         "The same with a link that others share: many arguments flow to one parameter."
         there = self.links.get(source)
         if there is None: self.links[source] = (link,)
@@ -131,9 +131,9 @@ class Worklist(Room):
             if known is None: known,there = self.linked[source],self.links[source] = set(there),list(there)
             if link in known: return
             known.add(link); there.append(link)
-        if source in self.listed: self.widen(link[0])
+        if source in self.listed: self.widen(link if type(link) is int else link[0])
         held = self.held.get(source)
-        if held: self.through(held,*link)
+        if held: self.add(link,held) if type(link) is int else self.through(held,*link)
 
     def through(self, objects:tuple, target:int, how:int, receiver:int|None):
         if how==INTERNAL: objects = tuple([o for o in objects if self.kind[o]<EXTERNAL])
@@ -166,7 +166,7 @@ class Flow(Worklist):
         self.metaclasses,self.writers,self.hooked = {},None,defaultdict(dict)   # class -> what makes it; (class, name) -> setter; (object, name) -> what runs when it is written
         self.aliases,self.unfolding = {},set()                         # alias -> (scope, tree); those that are being read
         self.decorated,self.owns = set(),{}                            # classes with decorators; (file, variable) that stands for one -> the class
-        self.hashable = False                                          # does any class have a `__hash__` of its own?
+        self.hashable,self.settled = False,0                           # does any class have a `__hash__` of its own? so many lookups have been settled
         self.open_keys,self.constants,self.texts,self.literals = [],None,{},set()   # literals: variables that no call has to hand on
         self.stored = {a[2] for f in self.facts for a in f.attributes if a[4]}|{name for f in self.facts for _,name in f.class_fields}
 
@@ -201,5 +201,7 @@ def run(flow:Flow):
             f,base = flow.facts[m],m<<SHIFT
             for target in f.copies.get(local,()): flow.add(base|target,objects)
             for use in f.uses.get(local,()): flow.apply_use(flow,m,use,objects)
-        for target,how,receiver in flow.links.get(v,()): flow.through(objects,target,how,receiver)
+        for link in flow.links.get(v,()):
+            if type(link) is int: flow.add(link,objects)
+            else: flow.through(objects,*link)
         for happens in flow.watchers.get(v,()): happens[0](*happens[1:],objects)

@@ -55,7 +55,7 @@ def pairs(f:Flow, key:tuple, parts, result:int):
 # %% ../../nbs/02a_python_library.ipynb #602f94aa
 def container_method(f:Flow, site, o:int, name:str, positional, keywords, result:int):
     "A method of a list, tuple, set, dict or generator."
-    value,everything,keys = positional[-1] if positional else 0,f.field(o,'all'),f.field(o,'keys')
+    value,everything = positional[-1] if positional else 0,f.field(o,'all')
     if name in HASHES and value and f.b[o] in ('dict','set') and positional[0]: looked_up(f,o,site,positional[0],name=='setdefault')
     if name in ADDS:
         if value: fill(f,o,None,value)
@@ -69,8 +69,8 @@ def container_method(f:Flow, site, o:int, name:str, positional, keywords, result
             f.link(value,result)
             if name=='setdefault': fill(f,o,None,value)
     elif name=='values': view(f,('values',o),everything,result)
-    elif name=='keys': view(f,('keys',o),keys,result)
-    elif name=='items': pairs(f,('items',o),[(0,keys),(1,everything)],result)
+    elif name=='keys': view(f,('keys',o),f.field(o,'keys'),result)
+    elif name=='items': pairs(f,('items',o),[(0,f.field(o,'keys')),(1,everything)],result)
     elif name in ('copy','__iter__','__enter__'): f.add(result,(o,))
     elif name=='sort':
         for n,v in keywords:

@@ -11,6 +11,7 @@ __all__ = ['NAME_OPENS', 'TEST_METHODS', 'seed', 'seed_constant', 'seed_receiver
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 import re
 from collections import defaultdict
+from itertools import islice
 from graphmer_se.kg.python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, CONTAINER, KEY, NAMED, ALIAS, BEGUN, EXTERNAL, OF, SHIFT, MOST, MOST_SELVES, Flow,
     run)
 from .python_values import MOST_BELOW, apply, assigned, body_names, bound_to, derived, fill, found_call, has_method, load, lookup, metaclass, place, resolution_order, style
@@ -243,9 +244,10 @@ def provider(f:Flow, order:tuple, name:str):
 
 def settle_receivers(f:Flow)->bool:
     "What neither a class nor those above it have, its instances have from the classes below it, and from what else those derive from: steps left out, mixins."
-    moved = False
-    for (o,name,after),v in list(f.lookups.items()):
-        if f.kind[o] not in (INSTANCE,CLASS) or f.held.get(v) or name.startswith('__') and after is None or f.seen(('receiver',o,name,after)): continue
+    moved,asked = False,[(*key,v) for key,v in islice(f.lookups.items(),f.settled,None) if not f.held.get(v)]
+    f.settled = len(f.lookups)
+    for o,name,after,v in asked:
+        if f.kind[o] not in (INSTANCE,CLASS) or name.startswith('__') and after is None: continue
         if after is None and (has_method(f,f.a[o],name) or assigned(f,f.a[o],name)): continue
         found = {}
         for c in derived(f).get(f.a[o],()):
