@@ -73,6 +73,7 @@ def seed_receiver(f:Flow, m:int, index:int):
     f.most[v] = MOST_SELVES
     f.add(v,(f.object(CLASS if how=='class' else INSTANCE,(m,d.owner)),))
 
+# %% ../../nbs/02a_python_resolution.ipynb #75499f43
 def imported(f:Flow, m:int, target:int, level:int, module:str, name:str|None):
     "What an import binds: a module, or a name inside one."
     found = import_module(f.modules,m,level,module)
