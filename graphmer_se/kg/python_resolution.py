@@ -6,7 +6,7 @@
 __all__ = ['NAME_OPENS', 'TEST_METHODS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised', 'instance_of',
            'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'visible_fixture',
            'hand_parameters', 'is_test_class', 'seed_test_classes', 'solve', 'decorated_classes', 'settle_keys',
-           'provider', 'settle_receivers', 'settle_decorators', 'make_classes', 'settle_tests']
+           'settle_decorators', 'provider', 'settle_receivers', 'make_classes', 'settle_tests']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 import re
@@ -239,6 +239,17 @@ def settle_keys(f:Flow)->bool:
     for choose in unknown: choose()
     return bool(unknown)
 
+def settle_decorators(f:Flow, decorated:list[tuple])->bool:
+    "A decorator without a result hands on what it decorates; `decorated`: (argument, result)."
+    moved = False
+    for argument,result in decorated:
+        held = f.held.get(result,())
+        if all(f.kind[o]==NAMED for o in held) and any(o not in held for o in f.held.get(argument,())):
+            f.link(argument,result)
+            moved = True
+    return moved
+
+# %% ../../nbs/02a_python_resolution.ipynb #2f55a1f7
 def provider(f:Flow, order:tuple, name:str):
     "The class among `order` that has an attribute: one of ours, the name of an external one, or `None`."
     return next((c for c in order if (c!='builtins.object' and not lacks(c,name) if isinstance(c,str) else name in body_names(f,c))),None)
@@ -258,16 +269,6 @@ def settle_receivers(f:Flow)->bool:
         found.pop(None,None)
         for c in found.values() if len(found)<=MOST_BELOW else (): f.link(lookup(f,f.object(f.kind[o],c),name,after),v)
         moved |= bool(found)
-    return moved
-
-def settle_decorators(f:Flow, decorated:list[tuple])->bool:
-    "A decorator without a result hands on what it decorates; `decorated`: (argument, result)."
-    moved = False
-    for argument,result in decorated:
-        held = f.held.get(result,())
-        if all(f.kind[o]==NAMED for o in held) and any(o not in held for o in f.held.get(argument,())):
-            f.link(argument,result)
-            moved = True
     return moved
 
 # %% ../../nbs/02a_python_resolution.ipynb #380870d3
