@@ -111,7 +111,7 @@ def _delete(w, node):
 
 @reader('type_alias_statement')
 def _type_alias(w, node):
-    name,odd = mention(node.child_by_field_id(F_LEFT) or node),w.data[node.start_byte+4]==ord('(')      # `type(x).y = z` is taken for an alias
+    name,odd = mention(node.child_by_field_id(F_LEFT) or node),w.data[node.start_byte+4:node.start_byte+5]==b'('      # `type(x).y = z` is taken for an alias
     if odd: call(w,read(w,'type',node.start_byte),CALL,node.start_byte,node.start_byte+4,'type')
     if odd or name.kind_id not in IDENTIFIER: inside(w,node)
     else: bind(w,w.text(name),expression(w,node.child_by_field_id(F_RIGHT)),'assign')

@@ -63,7 +63,7 @@ def _string(w, node):
     if w.data[node.start_byte] in b'fFrRtT':
         for child in node.named_children:
             if child.kind_id not in INTERPOLATION: continue
-            converted = next((CONVERSIONS[w.text(c)[1:]] for c in child.named_children if c.type=='type_conversion'),'__format__')
+            converted = next((CONVERSIONS.get(w.text(c)[1:],'__format__') for c in child.named_children if c.type=='type_conversion'),'__format__')
             for part in child.named_children:
                 v = READERS[part.kind_id](w,part)
                 if v and v not in w.constant_variables: call(w,v,IMPLICIT,part.start_byte,part.end_byte,converted)
@@ -257,7 +257,7 @@ def subscripts(w:Walk, node:Node)->tuple:
 @reader('subscript')
 def _subscript(w, node):
     value = node.child_by_field_id(F_VALUE)
-    if w.frame.kind!='function' and value.kind_id not in CALL_NODE and (name := w.text(mention(value))) in GENERIC and w.facts.how.get((w.frame.scope,name),'import')=='import':
+    if w.frame.kind!='function' and value is not None and value.kind_id not in CALL_NODE and (name := w.text(mention(value))) in GENERIC and w.facts.how.get((w.frame.scope,name),'import')=='import':
         return alias(w,node)
     base = expression(w,value)
     key,variable = subscripts(w,node)
