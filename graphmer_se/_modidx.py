@@ -1431,8 +1431,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/kg/python_library.py'),
                                                'graphmer_se.kg.python_library.container_method': ( 'python_library.html#container_method',
                                                                                                    'graphmer_se/kg/python_library.py'),
-                                               'graphmer_se.kg.python_library.drawn': ( 'python_library.html#drawn',
-                                                                                        'graphmer_se/kg/python_library.py'),
                                                'graphmer_se.kg.python_library.elements': ( 'python_library.html#elements',
                                                                                            'graphmer_se/kg/python_library.py'),
                                                'graphmer_se.kg.python_library.merge_into': ( 'python_library.html#merge_into',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ADDS', 'TAKES', 'MERGES', 'HASHES', 'SAME', 'MAKERS', 'PROTOCOLS', 'HANDED_ON', 'MOST_BEGUN', 'PASSED', 'SPECIAL',
-           'elements', 'drawn', 'callback', 'view', 'pairs', 'container_method', 'merge_into', 'outside', 'begun_names']
+           'elements', 'callback', 'view', 'pairs', 'container_method', 'merge_into', 'outside', 'begun_names']
 
 # %% ../../nbs/02a_python_library.ipynb #65a1ec4b
 from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, BEGUN, EXTERNAL, OF, RESULT, Flow
@@ -18,20 +18,12 @@ ADDS,TAKES,MERGES = (frozenset(s.split()) for s in ('append add appendleft inser
 
 HASHES = frozenset('get pop setdefault add discard remove'.split())
 
-def elements(f:Flow, v:int, site:tuple|None=None)->int:
-    "The variable of what iterating over `v` yields, at a site that iterates."
-    key = ('elements',v,site)
+def elements(f:Flow, v:int, site:tuple|None=None, lazy:bool=False)->int:
+    "The variable of what iterating over `v` yields, at a site that iterates; where it is lazy, classes of ours are asked for an iterator at once, but the code of a generator runs where somebody iterates."
+    key = ('elements',v,site,lazy)
     if key not in f.fields:
         target = f.fields[key] = f.fresh()
-        f.watch(v,lambda objects: [each(f,site,o,target) for o in objects])
-    return f.fields[key]
-
-def drawn(f:Flow, v:int, site:tuple)->int:
-    "The same of something lazy: a class of ours is asked for an iterator at once, the code of a generator runs where somebody iterates."
-    key = ('drawn',v,site)
-    if key not in f.fields:
-        target = f.fields[key] = f.fresh()
-        f.watch(v,lambda objects: [each(f,site if f.kind[o]==INSTANCE else None,o,target) for o in objects])
+        f.watch(v,lambda objects: [each(f,None if lazy and f.kind[o]!=INSTANCE else site,o,target) for o in objects])
     return f.fields[key]
 
 def callback(f:Flow, site, v:int, positional, result:int|None=None):
@@ -143,18 +135,18 @@ def _extreme(f, site, plain, positional, keywords, result):
 
 def _mapped(f, site, plain, positional, keywords, result):
     "The function may stand anywhere."
-    source,given = f.fresh(),tuple(drawn(f,v,site) if v else 0 for v in positional[1:])
+    source,given = f.fresh(),tuple(elements(f,v,site,lazy=True) if v else 0 for v in positional[1:])
     for v in positional: callback(f,site,v,given,source)
     view(f,('made',*site),source if plain=='map' else (given[-1] if given else 0) or source,result)
 
 def _paired(f, site, plain, positional, keywords, result):
     parts = [(1,v) for v in positional[:1]] if plain=='enumerate' else enumerate(positional)
-    pairs(f,('made',*site),[(i,drawn(f,v,site)) for i,v in parts if v],result)
+    pairs(f,('made',*site),[(i,elements(f,v,site,lazy=True)) for i,v in parts if v],result)
 
 def _passed(f, site, plain, positional, keywords, result):
     "`chain(a, b)`, `islice(a, 3)`: elements of what is given, one after the other; a function among them decides which."
-    given = tuple(drawn(f,v,site) for v in positional if v)
-    if plain=='itertools.chain.from_iterable': given = tuple(drawn(f,v,site) for v in given)
+    given = tuple(elements(f,v,site,lazy=True) for v in positional if v)
+    if plain=='itertools.chain.from_iterable': given = tuple(elements(f,v,site,lazy=True) for v in given)
     elif plain in ('itertools.islice','itertools.accumulate','itertools.cycle','itertools.pairwise'): given = given[:1]
     elif plain!='itertools.chain': callback(f,site,positional[0] if positional else 0,given[-1:])
     if plain=='itertools.pairwise': return pairs(f,('made',*site),[(i,v) for v in given for i in (0,1)],result)

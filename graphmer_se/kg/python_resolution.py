@@ -267,8 +267,9 @@ def settle_receivers(f:Flow)->bool:
             if after is not None: order = order[order.index(after)+1:] if after in order else ()
             found.setdefault(provider(f,order,name),c)
         found.pop(None,None)
-        for c in found.values() if len(found)<=MOST_BELOW else (): f.link(lookup(f,f.object(f.kind[o],c),name,after),v)
-        moved |= bool(found)
+        if not found or len(found)>MOST_BELOW: continue
+        for c in found.values(): f.link(lookup(f,f.object(f.kind[o],c),name,after),v)
+        moved = True
     return moved
 
 # %% ../../nbs/02a_python_resolution.ipynb #380870d3

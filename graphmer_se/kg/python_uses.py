@@ -36,7 +36,7 @@ def apply_use(f:Flow, m:int, use:tuple, objects:tuple):
         for o in objects:
             if code==EACH: each(f,site,o,result)
             elif code==ENTER: enter(f,site,o,text,result)
-            elif text=='__contains__' and f.kind[o]==CONTAINER and f.b[o]!='list' and call[1] and call[1][0]: looked_up(f,o,site,call[1][0],False)
+            elif text=='__contains__' and f.kind[o]==CONTAINER and f.b[o] in ('dict','set') and call[1] and call[1][0]: looked_up(f,o,site,call[1][0],False)
             else: special(f,call,o,text)
 
 def narrowed(f:Flow, classes:int, target:int, objects:tuple):
@@ -81,7 +81,7 @@ def get_item(f:Flow, m:int, o:int, key, variable:int, target:int, site:int):
     elif kind==CLASS: f.add(target,(o,))          # a generic class with its arguments
 
 def looked_up(f:Flow, o:int, site:tuple, v:int, becomes:bool):
-    "`v` is looked up among the keys of a dictionary or the elements of a set, and becomes one of them: its `__hash__` runs."
+    "`v` is looked up among the keys of a dictionary or the elements of a set, which runs its `__hash__`; `becomes`: it is a key from now on."
     if becomes and f.b[o]=='dict': f.link(v,f.field(o,'keys'))
     if f.hashable and not f.seen(('hashed',site,v)): f.watch(v,hashed,f,site)
 
