@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['app', 'corpus_app', 'kg_app', 'runs_app', 'Json', 'Source', 'ProfileName', 'RunName', 'Force', 'Changes', 'RUN',
            'Run', 'say', 'answer', 'inputs_hash', 'source_name', 'find_source', 'changed', 'prepared', 'run', 'train',
-           'lay_graph', 'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch',
-           'kg_build', 'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies',
-           'gathered', 'asked_again', 'made_again', 'evaluate', 'tried_on', 'ablate', 'search_command', 'predict',
-           'embed', 'report_command', 'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive',
-           'runs_provenance', 'runs_keep', 'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
+           'fit_command', 'check_name', 'print_summary', 'summary', 'corpus_list', 'corpus_fetch', 'kg_build',
+           'kg_check', 'kg_stats', 'kg_query', 'kg_export', 'kg_diff', 'verify_command', 'kept_studies', 'gathered',
+           'asked_again', 'made_again', 'evaluate', 'tried_on', 'ablate', 'search_command', 'predict', 'embed',
+           'report_command', 'find_run', 'runs_list', 'runs_disk', 'runs_clean', 'runs_archive', 'runs_provenance',
+           'runs_keep', 'is_study', 'runs_monitor', 'doctor', 'tpu_check', 'version', 'main']
 
 # %% ../nbs/09b_cli.ipynb #a2dec697
 import json, os, re, shutil, sys
@@ -85,17 +85,21 @@ def prepared(src:str|None, profile:str, name:str|None, changes:list[str], quiet:
     params = runs.run_parameters(profile,settings,source,inputs_hash(repositories))
     return runs.runs_folder()/(check_name(name) if name else runs.run_name(params)),params
 
+# %% ../nbs/09b_cli.ipynb #40a77f17
 @app.command()
 def run(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:Force=False, set_:Changes=None,
-        trained:Annotated[Optional[str],typer.Option(metavar='RUN',help='Take over graph, chains and encoder of a run with the same parameters, made by whatever code, and do the rest.')]=None):
+        trained:Annotated[Optional[str],typer.Option(metavar='RUN',help='Take over graph, chains and encoder of a run with the same parameters, made by whatever code, and do the rest.')]=None,
+        encoder:Annotated[Optional[str],typer.Option(metavar='RUN',help='Take over only the encoder of such a run, a kept one too; graph and chains are made anew.')]=None):
     "The main job: source code to graph, encoder, evaluation, verified run and report."
     folder,params = prepared(src,profile,name,set_ or [])
-    if trained:
-        params = runs.trained_by(params,find_run(trained))
+    if trained and encoder: raise GraphmerError('--trained and --encoder both say whose encoder to take over', 'leave one of the two out')
+    if whose := trained or encoder:
+        other = find_run(whose)
+        params = runs.trained_by(params,other,['train'] if encoder else [*runs.STAGE_FILES])
         folder = folder if name else runs.runs_folder()/runs.run_name(params)
         if force: shutil.rmtree(folder,ignore_errors=True)
-        runs.borrow(folder,params,find_run(trained))
-    before = runs.execute(folder,params,force and not trained)
+        runs.borrow(folder,params,other) if trained else runs.lay_encoder(folder,params,other)
+    before = runs.execute(folder,params,force and not whose)
     findings = verify(folder)
     if before: print(f'{folder.name} is finished already; --force repeats it')
     print_summary(folder)
@@ -112,18 +116,11 @@ def train(src:Source=None, profile:ProfileName='cpu', name:RunName=None, force:F
     if resume: folder = find_run(resume); params = read_json(folder/'params.json')
     else: folder,params = prepared(src,profile,name,[*(set_ or []),*(f'{k}={v}' for k,v in dict(size=size,steps=steps,seed=seed).items() if v is not None)])
     if kg and force: shutil.rmtree(folder,ignore_errors=True)
-    if kg: lay_graph(kg,folder)
+    if kg: runs.lay_graph(kg,folder)
     runs.execute(folder,params,force and not kg,last='train')
     t = read_json(folder/'train.json')
     print(f'run     {folder}\nencoder {t["parameters"]["total"]:,} parameters, {t["precision"]}, {t["last_step"]:,} steps, {t["tokens"]:,} tokens\nloss    {t["first_loss"]:.3f} -> {t["last_loss"]:.3f}'+
           (f', on validation words {t["validation_mlm_loss"]:.3f} and leaves {t["validation_mnm_loss"]:.3f}' if 'validation_mnm_loss' in t else ''))
-
-def lay_graph(kg:Path, folder:Path):
-    "Put what an earlier build left in `kg` where the first stage of a run looks for it."
-    if not (kg/'manifest.json').exists(): raise GraphmerError(f'{kg} holds no graph', f'build one: graphmer kg build SRC -o {kg}')
-    if not (kg/'.cache').is_dir(): raise GraphmerError(f'{kg} has no record of how it was built', f'build it again: graphmer kg build SRC -o {kg}')
-    if (folder/'kg').exists(): return                                  # a run that is further already
-    shutil.copytree(kg,folder/'kg',ignore=shutil.ignore_patterns('.lock','.building','export'))
 
 @app.command('fit',hidden=True)
 def fit_command(folder:Path, settings:Annotated[Optional[str],typer.Option(help='JSON; those of params.json when left out.')]=None):
@@ -312,8 +309,7 @@ def tried_on(other:Path, on:str, given:dict)->Path:
     params = runs.run_parameters(theirs['profile'],defaults()|asked_otherwise(theirs,given)|dict(on=on),theirs['source'],inputs_hash(resolve_sources(theirs['source'],on,theirs['seed'])))
     params['code']['train'] = theirs['code']['train']
     folder = runs.runs_folder()/f'{other.name}-on-{re.sub(r"[^A-Za-z0-9]+","-",Path(on).name)}-{sha256_bytes(json_bytes(params))[:8]}'
-    runs.execute(folder,params,last='encode')
-    runs.lay_encoder(folder,other)
+    runs.lay_encoder(folder,params,other)
     runs.execute(folder,params)
     return folder
 

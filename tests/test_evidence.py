@@ -264,8 +264,17 @@ def test_an_encoder_that_is_trained_is_taken_over(smoke, corpus):
         assert read_json(run/'environment.json')['stages']['train']['borrowed']==first.name
         other = graphmer('run', corpus, '--profile', 'smoke', '--set', 'steps=40', '--name', 'longer', '--trained', first.name, home=smoke, check=False)
         assert other.returncode==2 and 'was trained with steps = 30, not 40' in other.stderr
+        kept = smoke/'kept'/first.name                                  # as `runs keep` leaves it: an encoder, and no graph
+        shutil.copytree(first, kept, ignore=lambda folder, names: [n for n in names if n.endswith(('.parquet', 'chains.safetensors', 'candidates.safetensors'))])
+        refused = graphmer('run', corpus, '--profile', 'smoke', '--name', 'anew', '--trained', kept, home=smoke, check=False)
+        assert refused.returncode==2 and 'keeps no graph and no chains' in refused.stderr
+        done = graphmer('run', corpus, '--profile', 'smoke', '--set', 'tasks=leaves', '--set', 'minilm=false', '--name', 'anew', '--encoder', kept, home=smoke)
+        assert done.stderr.count('train: done before')==1 and failing(smoke/'runs'/'anew')==set()
+        found, there = read_json(smoke/'runs'/'anew'/M), read_json(first/M)      # the same code here, so the same graph, questions and answers
+        assert len(leaves := [k for k in found if k.startswith(('leaves/', 'kg/'))])>9 and all(found[k]==there[k] for k in leaves)
     finally:
-        for name in ('fewer', 'longer'): shutil.rmtree(smoke/'runs'/name, ignore_errors=True)
+        shutil.rmtree(smoke/'kept', ignore_errors=True)
+        for name in ('fewer', 'longer', 'anew'): shutil.rmtree(smoke/'runs'/name, ignore_errors=True)
 
 def test_an_encoder_is_asked_about_repositories_that_its_run_never_had(smoke, corpus, tmp_path):
     "Another source takes the place of the test repositories: nothing is trained, what was training code stays out of the test, and the run verifies."

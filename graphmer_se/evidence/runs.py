@@ -6,7 +6,7 @@
 __all__ = ['STAGES', 'FAILED', 'BAR', 'STAGE_FILES', 'TELL_THE_TIME', 'stage_path', 'imports_of', 'code_of', 'check_commit',
            'run_parameters', 'run_name', 'runs_folder', 'lock_path', 'is_running', 'locked', 'is_finished', 'open_run',
            'now', 'notebook_parameters', 'tidied', 'execute_notebook', 'run_stage', 'done_stages', 'execute',
-           'trained_by', 'take', 'borrow', 'comparable', 'repeat', 'lay_encoder', 'rebuild']
+           'trained_by', 'take', 'borrow', 'lay_graph', 'comparable', 'repeat', 'lay_encoder', 'rebuild']
 
 # %% ../../nbs/09a_runs.ipynb #cd5d3f92
 import ast, contextlib, datetime, fcntl, functools, io, os, re, shutil, subprocess, sys, tarfile, tempfile, time
@@ -183,15 +183,20 @@ def execute(
 STAGE_FILES = dict(build_kg=('kg','figures'),encode=('tokenizer.json','chains.safetensors','candidates.safetensors','split.json','encode.json'),
                    train=('checkpoints','metrics.csv','timings.csv','validation.csv','train.json'))
 
-def trained_by(params:dict, other:Path)->dict:
-    "The parameters of a run that takes over graph, chains and encoder of another one: for those stages the code is that which ran there. What does not fit is an error."
+def trained_by(
+    params:dict, other:Path,
+    stages=tuple(STAGE_FILES), # that are taken over: all three, or the training alone
+)->dict:
+    "The parameters of a run that takes over graph, chains and encoder of another one, or only its encoder: for those stages the code is that which ran there. What does not fit is an error."
     theirs = read_json(other/'params.json')
-    if lacking := [s for s in STAGE_FILES if s not in done_stages(other)]: raise GraphmerError(f'{other.name} has not done {lacking[0]}', 'give a run that is trained')
-    if theirs['inputs']!=params['inputs']: raise GraphmerError(f'{other.name} was trained on other files of {theirs["source"]}', 'ask for the same source, or leave --trained out')
+    if lacking := [s for s in stages if s not in done_stages(other)]: raise GraphmerError(f'{other.name} has not done {lacking[0]}', 'give a run that is trained')
+    if 'encode' in stages and not (other/'chains.safetensors').exists(): raise GraphmerError(f'{other.name} keeps no graph and no chains', f'make them anew: --encoder {other.name}')
+    if not (other/'checkpoints'/'final').is_dir(): raise GraphmerError(f'{other.name} keeps no encoder', 'repeat it from its parameters first')
+    if theirs['inputs']!=params['inputs']: raise GraphmerError(f'{other.name} was trained on other files of {theirs["source"]}', 'ask for the same source, or train anew')
     for stage in STAGE_FILES:
         for k,default in sorted(notebook_parameters(stage_path(stage)).items()):         # a key that its code did not know yet had the default
-            if k!='run' and (there := theirs.get(k,default))!=params[k]: raise GraphmerError(f'{other.name} was trained with {k} = {there!r}, not {params[k]!r}', 'ask for the same graph and training, or leave --trained out')
-    return params|dict(code=params['code']|{s:theirs['code'][s] for s in STAGE_FILES})
+            if k!='run' and (there := theirs.get(k,default))!=params[k]: raise GraphmerError(f'{other.name} was trained with {k} = {there!r}, not {params[k]!r}', 'ask for the same graph and training, or train anew')
+    return params|dict(code=params['code']|{s:theirs['code'][s] for s in stages})
 
 def take(run:Path, stage:str, other:Path):
     "Take over what a stage of another run left, and note whose it is. Files are replaced and never written into, so links are safe."
@@ -220,6 +225,14 @@ def borrow(run:Path, params:dict, other:Path)->list[str]:
             take(run,stage,other)
         return done_stages(run)
 
+# %% ../../nbs/09a_runs.ipynb #3bc92792
+def lay_graph(kg:Path, folder:Path):
+    "Put what an earlier build left in `kg` where the first stage of a run looks for it."
+    if not (kg/'manifest.json').exists(): raise GraphmerError(f'{kg} holds no graph', f'build one: graphmer kg build SRC -o {kg}')
+    if not (kg/'.cache').is_dir(): raise GraphmerError(f'{kg} has no record of how it was built', f'build it again: graphmer kg build SRC -o {kg}')
+    if (folder/'kg').exists(): return                                  # a run that is further already
+    shutil.copytree(kg,folder/'kg',ignore=shutil.ignore_patterns('.lock','.building','export'))
+
 # %% ../../nbs/09a_runs.ipynb #35683546
 TELL_THE_TIME = {'timings.csv','latency.json','environment.json','metadata.json','report.html',SUMS}
 
@@ -240,8 +253,9 @@ def repeat(run:Path)->list[str]:
     return differ
 
 # %% ../../nbs/09a_runs.ipynb #614c79e4
-def lay_encoder(run:Path, other:Path):
-    "Take over the training of another run, once graph and chains are there. Another vocabulary is an error."
+def lay_encoder(run:Path, params:dict, other:Path):
+    "Graph and chains of its own, and the training of another run. Another vocabulary is an error."
+    execute(run,params,last='encode')
     with locked(run):
         if 'train' in done_stages(run): return
         if (run/'tokenizer.json').read_bytes()!=(other/'tokenizer.json').read_bytes(): raise GraphmerError(f'{other.name} has another vocabulary than its source gives now', 'check out its commit (environment.json), and try there')
