@@ -60,9 +60,10 @@ class Known:
         h,r,t = self.facts.T
         self.answers,self.pairs = Groups((t if turned else h)*len(RELATIONS)+r,h if turned else t,len(kg.entities)),Groups(h,t,len(kg.entities))
         ontology = load_ontology()
-        fits = {r:np.array([ontology.accepts(t,getattr(ontology.relations[RELATIONS[r]],'domain' if turned else 'range')) for t in self.types],bool) for r in ASKED_IDS}
+        kinds,kind = np.unique(self.types.astype(str),return_inverse=True)
+        self.fits = {(r,end):np.array([ontology.accepts(k,getattr(ontology.relations[RELATIONS[r]],end)) for k in kinds],bool)[kind] for r in ASKED_IDS for end in ('domain','range')}
         around = self.places=='' if not turned else np.zeros(len(self.places),bool)          # what is outside is nobody's head
-        self.table = {(place,r):np.flatnonzero(fits[r]&((self.places==place)|around)) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
+        self.table = {(place,r):np.flatnonzero(self.fits[r,'domain' if turned else 'range']&((self.places==place)|around)) for place in sorted(set(self.places)-{''}) for r in ASKED_IDS}
 
     def right(self, known:int, relation:int)->np.ndarray:
         "All known tails of a head; turned, all known heads of a tail."
@@ -102,12 +103,12 @@ class Edges(Known):
         return other
 
     def questions(self, units:np.ndarray, most:int, fits=lambda u,l: True)->tuple[list[tuple[int,int]],dict]:
-        "(unit, leaf) pairs to ask, spread evenly over relations, and how many were set aside because the pair is known under another relation."
+        "(unit, leaf) pairs to ask, spread evenly over relations, and how many were set aside because the pair is known under another relation. An edge between types that the ontology does not join has no candidates."
         c,asked,seen,twice = self.chains,defaultdict(list),set(),0
         for u in map(int,units):
             for l in map(int,c.leaves(u)):
                 key = (int(c.head[l]),int(c.relation[l]),int(c.tail[l]))
-                if not c.own[l] or key[1] not in ASKED_IDS or key in seen or not fits(u,l): continue
+                if not c.own[l] or key[1] not in ASKED_IDS or key in seen or not fits(u,l) or not (self.fits[key[1],'domain'][key[0]] and self.fits[key[1],'range'][key[2]]): continue
                 seen.add(key)
                 if self.links(key[0],key[2])>1: twice += 1
                 else: asked[key[1]].append((u,l))

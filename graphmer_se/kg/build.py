@@ -244,7 +244,7 @@ def build(
 def code_key()->str:
     "What the facts and tables depend on besides the source: our code, the grammars and the Python that writes them."
     code = [p.read_bytes() for part in ('parsing','kg') for p in sorted((root()/'graphmer_se'/part).glob('*.py'))]
-    code += [p.read_bytes() for p in (root()/'graphmer_se'/'ontology.py',root()/'data'/'ontology.yaml',*sorted((root()/'data'/'java_library').glob('*.txt')))]
+    code += [p.read_bytes() for p in (root()/'graphmer_se'/'ontology.py',root()/'data'/'ontology.yaml',*sorted((root()/'data').glob('*_library/*.txt')))]
     return sha256_bytes(b'|'.join([*code,sys.version.encode(),*(metadata.version(n).encode() for n in ('tree-sitter','tree-sitter-java','tree-sitter-python'))]))
 
 class Cache:

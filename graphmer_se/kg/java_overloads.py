@@ -76,9 +76,9 @@ def right_number(m:JavaMethod, n:int)->bool:
     "Whether a method can be called with `n` arguments."
     return len(m.types)==n or m.varargs and n>=len(m.types)-1
 
-def choose(world:World, candidates:list[tuple[JavaMethod,dict]], arguments:list)->list[tuple[JavaMethod,dict]]:
-    "The methods that a call with arguments of these types may mean: one, several where a type is not known, none where nothing fits."
-    if len(candidates)==1:              # whatever the types are, if the number is right
+def choose(world:World, candidates:list[tuple[JavaMethod,dict]], arguments:list, all_there:bool=True)->list[tuple[JavaMethod,dict]]:
+    "The methods that a call with arguments of these types may mean: one, several where a type is not known, none where nothing fits. `all_there`: nobody else can be meant, such as a class above that we do not know."
+    if len(candidates)==1 and all_there:              # whatever the types are, if the number is right
         return candidates if right_number(candidates[0][0],len(arguments)) else []
     for spread in (False,True):
         met = [(c,p,[fits(world,t,a) for t,a in zip(p,arguments)]) for c in candidates if (p := parameters_for(*c,len(arguments),spread)) is not None]

@@ -197,7 +197,7 @@ def by_somebody(text:str)->bool:
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
     f,s,targets = e.flow,e.facts[m].sites[index],e.flow.targets.get((m,index))
-    if targets: targets = {o:how for o,how in targets if f.kind[o]==EXTERNAL or e.knows(m,f.a[o][0])}
+    if targets: targets = {o:how for o,how in targets if f.kind[o]==EXTERNAL or e.knows(m,f.a[o][0]) and not (f.kind[o]==CLASS and e.types[f.a[o]]=='Interface')}    # nobody makes a `Protocol`
     head,written = speaker(e,m,s.scope),by_somebody(s.text)
     by_hand = [o for o,how in targets.items() if how in ('','decorated')] if targets else []
     if written and not by_hand: unresolved(e,head,'calls',m,s.scope,s.callee,s.start,s.end,s.text)

@@ -154,7 +154,7 @@ class Flow(Worklist):
         super().__init__(modules,bound_to)
         self.apply_use,self.outside = apply_use,outside
         self.keys,self.lookups,self.orders,self.styles,self.headers = {},{},{},{},{}
-        self.partials = {}
+        self.partials,self.makers = {},{}                             # container -> what made it, where that is no display
         self.given = [[None]*len(f.sites) for f in self.facts]         # of each site what it hands over, once it calls something
         self.done = set()                                              # what need not happen twice
         self.passes,self.callers = {},{}                               # of a function: parameters it returns as they came; its calls

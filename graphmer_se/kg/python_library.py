@@ -8,9 +8,10 @@ __all__ = ['ADDS', 'TAKES', 'MERGES', 'HASHES', 'SAME', 'MAKERS', 'PROTOCOLS', '
 
 # %% ../../nbs/02a_python_library.ipynb #65a1ec4b
 from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, BEGUN, EXTERNAL, OF, RESULT, Flow
-from .python_values import apply, body_names, fill, has_method, load, place, resolution_order, special, store
-from .python_uses import each, looked_up
-from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES
+from .python_standard import called as given_by
+from .python_values import apply, body_names, fill, give, has_method, load, place, resolution_order, special, store
+from .python_uses import each, enter, looked_up
+from .python_names import BUILTIN_EXCEPTIONS, BUILTIN_TYPES, lacks
 
 # %% ../../nbs/02a_python_library.ipynb #731da25b
 ADDS,TAKES,MERGES = (frozenset(s.split()) for s in ('append add appendleft insert put put_nowait','pop popleft get setdefault popitem get_nowait __next__ send __getitem__',
@@ -83,30 +84,40 @@ SAME = frozenset('list tuple set frozenset sorted reversed iter'.split())
 MAKERS = {'dict':'dict','collections.defaultdict':'dict','collections.OrderedDict':'dict','collections.deque':'list','collections.ChainMap':'dict','queue.Queue':'list',
     'weakref.WeakKeyDictionary':'dict','weakref.WeakValueDictionary':'dict','weakref.WeakSet':'set'}
 PROTOCOLS = {n:f'__{n}__' for n in 'len str repr bool hash abs int float bytes format round complex dir'.split()}
-HANDED_ON = {'staticmethod':0,'dataclasses.replace':0,'copy.replace':0,'attr.evolve':0,'attrs.evolve':0,'functools.update_wrapper':0,'typing.cast':1,'copy.copy':0,'copy.deepcopy':0,'contextlib.closing':0}   # which argument comes back
+HANDED_ON = {**dict.fromkeys((f'asyncio.{n}' for n in ('create_task','ensure_future','shield','wait_for','run','TaskGroup.create_task','AbstractEventLoop.create_task','AbstractEventLoop.run_until_complete')),0),'staticmethod':0,'dataclasses.replace':0,'copy.replace':0,'attr.evolve':0,'attrs.evolve':0,'functools.update_wrapper':0,'typing.cast':1,'copy.copy':0,'copy.deepcopy':0,'contextlib.closing':0}   # which argument comes back
 
 def outside(f:Flow, site:tuple|None, o:int, positional:tuple, keywords:tuple, result:int):
     "Call something built-in or external."
     if f.kind[o]==METHOD:
         holder = f.a[o]
         if f.kind[holder]==BEGUN: return f.add(result,(holder,))
-        if site and f.kind[holder]==CONTAINER and f.a[holder][0]!='made': f.target(site,f.object(EXTERNAL,f'builtins.{f.b[holder]}.{f.b[o]}'),'')
+        owner = f.makers.get(holder) or (f'builtins.{f.b[holder]}' if f.kind[holder]==CONTAINER and f.a[holder][0]!='made' else '')
+        if site and owner and not lacks(owner,f.b[o]): f.target(site,f.object(EXTERNAL,f'{owner}.{f.b[o]}'),'')
         return container_method(f,site,holder,f.b[o],positional,keywords,result)
     if site: f.target(site,o,'')
     name = f.a[o]
     plain = name.removeprefix('builtins.')
     first = positional[0] if positional else 0
-    if plain in SPECIAL and site: SPECIAL[plain](f,site,plain,positional,keywords,result)
-    elif plain in PROTOCOLS and first: f.watch(first,lambda objects: [special(f,(site,(),(),0,result),x,PROTOCOLS[plain]) for x in objects])
+    if plain in SPECIAL and site:
+        SPECIAL[plain](f,site,plain,positional,keywords,result)
+        if SPECIAL[plain] in (_consumed,_substituted): give(f,result,given_by(name))
+    elif plain in PROTOCOLS and first:
+        f.watch(first,lambda objects: [special(f,(site,(),(),0,result),x,PROTOCOLS[plain]) for x in objects if f.kind[x]==INSTANCE])
+        give(f,result,given_by(name))
     elif plain in HANDED_ON:
         if len(positional)>HANDED_ON[plain] and positional[HANDED_ON[plain]]: f.link(positional[HANDED_ON[plain]],result)
+        if plain.startswith('asyncio.'): give(f,result,given_by(name))           # a task, and what comes of it
     elif plain in BUILTIN_TYPES or plain in BUILTIN_EXCEPTIONS: f.add(result,(f.object(OF,name),))
+    elif known := given_by(name): give(f,result,known)
     else: f.add(result,(f.object(RESULT,name),))
 
 # %% ../../nbs/02a_python_library.ipynb #864f573d
 def _same(f, site, plain, positional, keywords, result):
     "The same elements again."
-    if not positional or not positional[0]: return f.add(result,(f.object(CONTAINER,('made',*site),'list'),))
+    if not positional or not positional[0]:
+        o = f.object(CONTAINER,('made',*site),'list')
+        f.makers[o] = f'builtins.{plain}'
+        return f.add(result,(o,))
     def handed(objects):
         for o in objects:
             if f.kind[o]==GENERATOR:
@@ -192,11 +203,34 @@ def _partial(f, site, plain, positional, keywords, result):
 
 # %% ../../nbs/02a_python_library.ipynb #b4936c8b
 def _reduce(f, site, plain, positional, keywords, result):
-    if len(positional)>1: callback(f,site,positional[0],(0,elements(f,positional[1],site) if positional[1] else 0),result)
+    if len(positional)<2 or not positional[1]: return
+    one = elements(f,positional[1],site)
+    for v in (one,*positional[2:]): f.link(v,result) if v else None
+    callback(f,site,positional[0],(result,one),result)
+
+def _chosen(f, site, plain, positional, keywords, result):
+    "One of what is given, or several."
+    if positional and (given := positional[1 if plain in ('heapq.nlargest','heapq.nsmallest') else 0:][:1]) and given[0]:
+        one = elements(f,given[0],site)
+        if plain in ('random.choice','heapq.heappop'): f.link(one,result)
+        else: view(f,('made',*site),one,result)
+
+def _entered(f, site, plain, positional, keywords, result):
+    "`stack.enter_context(x)`: as `with x` does it."
+    how = '__aenter__' if 'async' in plain else '__enter__'
+    if positional and positional[0]: f.watch(positional[0],lambda objects: [enter(f,site,o,how,result) for o in objects])
+
+def _gathered(f, site, plain, positional, keywords, result):
+    "`asyncio.gather(a(), b())`: a list of what comes of each."
+    o = f.object(CONTAINER,('made',*site),'list')
+    for i,v in enumerate(positional):
+        if v: fill(f,o,i,v)
+    f.add(result,(o,))
 
 def _made(f, site, plain, positional, keywords, result):
     "A container that a call makes."
     o = f.object(CONTAINER,('made',*site),MAKERS[plain])
+    f.makers[o] = 'builtins.dict' if plain=='dict' else plain
     if positional and positional[0]:
         if plain=='collections.defaultdict':
             v = f.fresh()
@@ -221,4 +255,4 @@ def _consumed(f, site, plain, positional, keywords, result):
 PASSED = [f'itertools.{n}' for n in 'chain chain.from_iterable islice cycle accumulate pairwise takewhile dropwhile filterfalse'.split()]
 SPECIAL = {name:rule for rule,names in ((_same,SAME),(_passed,PASSED),(_made,MAKERS),(_consumed,('any','all','sum','str.join')),(_printed,('print',)),(_next,('next','anext')),(_extreme,('min','max')),(_mapped,('map','filter')),
     (_paired,('zip','enumerate','itertools.zip_longest','itertools.product')),(_attribute,('getattr','setattr')),(_type,('type',)),(_partial,('functools.partial','functools.partialmethod')),
-    (_reduce,('functools.reduce',)),(_substituted,('re.sub','re.subn'))) for name in names}
+    (_reduce,('functools.reduce',)),(_chosen,('random.choice','random.choices','random.sample','heapq.nlargest','heapq.nsmallest','heapq.heappop')),(_gathered,('asyncio.gather',)),(_entered,('contextlib.ExitStack.enter_context','contextlib.AsyncExitStack.enter_context','contextlib.AsyncExitStack.enter_async_context')),(_substituted,('re.sub','re.subn'))) for name in names}

@@ -7,6 +7,7 @@ __all__ = ['BUILTIN_EXCEPTIONS', 'BUILTIN_TYPES', 'BUILTIN_FUNCTIONS', 'BUILTINS
            'module_names', 'own_package', 'import_module', 'submodule', 'star_sources', 'c3']
 
 # %% ../../nbs/02a_python_names.ipynb #3fd57ce4
+from .python_standard import misses
 from ..parsing.python_variables import PythonFacts
 
 # %% ../../nbs/02a_python_names.ipynb #ea310fc8
@@ -28,8 +29,8 @@ EXCEPTION_ATTRIBUTES = frozenset('''add_note args characters_written code derive
 name_from obj object offset path print_file_and_line reason split start strerror subgroup text value with_traceback'''.split())
 
 def lacks(c:str, name:str)->bool:
-    "Whether an external class is known to have no such attribute: built-in exceptions have few."
-    return c.startswith('builtins.') and c[9:] in BUILTIN_EXCEPTIONS and name not in EXCEPTION_ATTRIBUTES and not name.startswith('__')
+    "Whether an external class is known to have no such attribute: built-in exceptions have few, and of the standard library it is written down."
+    return c.startswith('builtins.') and c[9:] in BUILTIN_EXCEPTIONS and name not in EXCEPTION_ATTRIBUTES and not name.startswith('__') or misses(c,name)
 
 # %% ../../nbs/02a_python_names.ipynb #88a63845
 class Modules:

@@ -98,6 +98,10 @@ def promised(f:Flow, m:int, scope:int, tree:tuple|None, path:tuple)->list[int]:
             keys = promised(f,m,scope,tree[2][0],(*path,1)) if name in MAPPINGS and len(tree[2])==2 else ()
             if keys: f.add(f.field(o,'keys'),tuple(dict.fromkeys(keys)))
             return [o]
+        if name=='Callable' and len(tree[2])==2:
+            result = f.field(('callable',m,*path),'result')
+            if found := promised(f,m,scope,tree[2][1],(*path,0)): f.add(result,tuple(dict.fromkeys(found)))
+            return [f.object(OF,'typing.Callable',result)]
         if name in ('type','Type'): return [f.object(CLASS,f.a[o]) for t in tree[2] for o in promised(f,m,scope,t,path) if f.kind[o]==INSTANCE]
         return promised(f,m,scope,tree[1],path)
     if tree[2]=='Self':

@@ -245,6 +245,7 @@ def _reference(w, node):
     if not parts: return None
     first = parts[0]
     object = ('class',type_of(w,first)) if first.kind_id in GENERIC_TYPE or first.kind_id in ARRAY_TYPE or first.kind_id in SCOPED_TYPE else read(w,first) or ('class',type_of(w,first))
+    if object[0]=='class' and object[1] and object[1][0].endswith('.super'): object = ('super',(object[1][0].removesuffix('.super'),*object[1][1:]))      # `Face.super::m`
     return ('ref',object,w.text(last),last.start_byte,last.end_byte)
 
 # %% ../../nbs/00b_java_bodies.ipynb #21e9d301
@@ -292,13 +293,16 @@ def _instanceof(w, node):
     return ('instanceof',read(w,node.child_by_field_id(F_LEFT)),bound)
 
 def bound_by(w:JavaWalk, pattern:Node)->list:
-    "The names that a pattern binds, with their types."
-    found,pending = [],[pattern]
+    "The names that a pattern binds, with their types; a `var` in the pattern of a record has that of its component, `('?', record, number)`. The records themselves have no name."
+    found,pending = [],[(pattern,None)]
     while pending:
-        node = pending.pop(0)
+        node,component = pending.pop(0)
         inner = without_comments(node)
-        if node.type in ('type_pattern','record_pattern_component') and len(inner)>1: found.append((w.text(inner[-1]),type_of(w,inner[-2])))
-        else: pending += inner
+        if node.type in ('type_pattern','record_pattern_component') and len(inner)>1: found.append((w.text(inner[-1]),type_of(w,inner[-2]) or component))
+        elif node.type=='record_pattern' and len(inner)>1 and (record := type_of(w,inner[0])):
+            found.append(('',record))
+            pending += [(c,('?',record,i)) for i,c in enumerate(without_comments(inner[-1]))]
+        else: pending += [(c,None) for c in inner]
     return found
 
 # %% ../../nbs/00b_java_bodies.ipynb #f9cef6d1
@@ -318,7 +322,7 @@ def _block(w, node):
     w.clock.check()
     return ('block',tuple(p for c in node.named_children if (p := READERS[c.kind_id](w,c)) is not None))
 
-@reader('for_statement','while_statement','do_statement','switch_block_statement_group')
+@reader('for_statement','switch_block_statement_group')
 def _scoped(w, node):
     found = inside(w,node)
     return found and ('block',(found,))
