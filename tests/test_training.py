@@ -42,7 +42,7 @@ OTHER = dict(steps=2, seed=7, rows=3, length=224, curriculum='0:96 2:256', lr=1e
              hgat_rank=4, hgat_reach=1, hgat_dropout=0., keep='best', keep_every=2, samples=20, validation_samples=9, size='small', start='random', final_dtype='bf16',
              mlm_weight=.3, pairs_weight=.1, pairs=4, pair_tokens=16, pair_names_hidden=0., norm_first=False, biases=True, together=4, optimizer='muon', relation_balance=1., window=8)
 ORDER = dict(rows=48, symbol_questions=500, leaves_share=1., mnm_rate=.9, samples=0)      # enough heads of one ordered relation in a step
-NEEDS = dict(most_positions=dict(positions='learned'), waves=dict(relation_bias='separable'), hgat_reach=dict(hgat_rank=4), hgat_dropout=dict(hgat_rank=4), patience=dict(lr=30., validate_every=1, steps=8), keep=dict(lr=30., validate_every=1), keep_every=dict(checkpoint_every=1),
+NEEDS = dict(most_positions=dict(positions='learned'), waves=dict(relation_bias='separable'), hgat_reach=dict(hgat_rank=4), hgat_dropout=dict(hgat_rank=4), patience=dict(lr=30., validate_every=1, steps=24), keep=dict(lr=30., validate_every=1), keep_every=dict(checkpoint_every=1),
              antisymmetry_weight=ORDER, acyclicity_weight=ORDER, hidden=dict(heads=2))
 SAME_NUMBERS = {'device', 'processes', 'threads', 'micro_rows', 'recompute', 'checkpoint_every'}     # how it is computed, not what
 

@@ -35,9 +35,10 @@ def ask_again(
 NEAR = .02      # how far a number may be off on another machine: other processors add in another order, and bf16 rounds
 
 def differing(found:dict, there:dict, tolerance:float=0.)->list[str]:
-    "The names of numbers that are in both and differ by more than `tolerance`. What tells the time does not count; whether a difference is significant counts only when nothing may differ."
+    "The names of numbers that are in both and differ by more than `tolerance`. What tells the time does not count; whether a difference is significant, and how often chance would make it, count only when nothing may differ."
     def apart(k):
         a,b = found[k],there[k]
+        if tolerance and k.endswith('_p'): return False
         if isinstance(a,bool) or not isinstance(a,(int,float)): return a!=b and not tolerance
         return abs(a-b)>tolerance*max(1,abs(b) if abs(b)>10 else 1)
     return sorted(k for k in found if k in there and not k.startswith(TIMED) and apart(k))
