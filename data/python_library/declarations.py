@@ -44,6 +44,7 @@ def statements(body):
         else: yield node
 
 class Library:
+    "All stubs, and under which name a program imports each class."
     def __init__(self, root:Path):
         self.modules = {}
         for path in sorted(root.rglob('*.pyi')):
@@ -82,6 +83,13 @@ class Library:
             if found := self.find(s,name,depth+1): return found
         return self.find('builtins',name,depth+1) if module!='builtins' else None
 
+    def meant(self, module, tree):
+        "What a name, or one behind the dot of a module, means."
+        if isinstance(tree,ast.Name): return self.find(module,tree.id)
+        if not (isinstance(tree,ast.Attribute) and isinstance(tree.value,ast.Name)): return None
+        where = self.modules[module].imports.get(tree.value.id)
+        return self.find(where[0] if where[1] is None else f'{where[0]}.{where[1]}',tree.attr) if where else None
+
     def type(self, module, tree, owner=None, depth=0):
         "A type as text, `Self` inside its class, or None."
         if tree is None or depth>4: return None
@@ -101,12 +109,11 @@ class Library:
             if name=='tuple' and len(inner)==2 and isinstance(inner[1],ast.Constant) and inner[1].value is Ellipsis: inner = inner[:1]; name = 'Sequence'
             parts = [(p or '').split('[')[0] for p in (self.type(module,i,owner,depth+1) for i in inner)]
             return f'builtins.{HOLDING[name]}[{",".join(parts)}]' if any(parts) else base
-        if isinstance(tree,ast.Attribute) and isinstance(tree.value,ast.Name):
-            where = self.modules[module].imports.get(tree.value.id)
-            found = self.find(where[0] if where[1] is None else f'{where[0]}.{where[1]}',tree.attr) if where else None
+        if isinstance(tree,ast.Attribute):
+            found = self.meant(module,tree)
             return self.public.get(found[1:]) if found and found[0]=='class' else None
         if not isinstance(tree,ast.Name): return None
-        if tree.id=='Self' or tree.id=='_Self': return 'Self' if owner else None
+        if tree.id in ('Self','_Self'): return 'Self' if owner else None
         if tree.id in ('AnyStr','LiteralString'): return 'builtins.str'
         found = self.find(module,tree.id)
         if found is None:                                   # an alias of something more than a name
@@ -132,12 +139,7 @@ class Library:
 
     def direct(self, module, name):
         "The bases of a class as (module, name) pairs."
-        found = []
-        for b in self.modules[module].classes[name].bases:
-            b = b.value if isinstance(b,ast.Subscript) else b
-            if isinstance(b,ast.Name): found.append(self.find(module,b.id))
-            elif isinstance(b,ast.Attribute) and isinstance(b.value,ast.Name) and (where := self.modules[module].imports.get(b.value.id)):
-                found.append(self.find(where[0] if where[1] is None else f'{where[0]}.{where[1]}',b.attr))
+        found = [self.meant(module,b.value if isinstance(b,ast.Subscript) else b) for b in self.modules[module].classes[name].bases]
         return [f[1:] for f in found if f and f[0]=='class']
 
     def bases(self, module, name):
@@ -166,9 +168,7 @@ class Library:
     def above(self, public):
         "A class and what it derives from."
         where = next((k for k,n in self.public.items() if n==public),None)
-        if where is None: return {public}
-        module,name = where
-        return {public}.union(*(self.above(b) for b in (self.type(module,b.value if isinstance(b,ast.Subscript) else b) for b in self.modules[module].classes[name].bases) if b))
+        return {public}.union(*(self.above(b) for b in self.bases(*where))) if where else {public}
 
 def written(library):
     "Print it all."

@@ -312,10 +312,9 @@ def _call(b, e, expected):
 
 def bound_with(b:Body, v:Variable, name:str)->Of:
     "Of the bounds of a type variable the first that has a method of that name, or the first of all."
-    found,pending = [],[v]
-    while pending and len(found)<9:
-        t = pending.pop(0)
-        if type(t) is Variable: pending += t.bounds
+    found,reached = [],[v]
+    for t in reached:
+        if type(t) is Variable: reached += [x for x in t.bounds if x not in reached]         # broken code may bound a variable by itself
         elif type(t) is Of: found.append(t)
     return next((t for t in found if t.cls.named(name)),found[0] if found else b.world.java_lang('Object').raw)
 

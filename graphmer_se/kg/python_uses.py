@@ -8,8 +8,8 @@ __all__ = ['apply_use', 'narrowed', 'tested_classes', 'early_use', 'get_item', '
 
 # %% ../../nbs/02a_python_uses.ipynb #4a018090
 from .python_flow import FUNCTION, CLASS, INSTANCE, PARENT, CONTAINER, GENERATOR, KEY, EXTERNAL, OF, RESULT, SHIFT, Flow
-from .python_values import body_names, call_site, fill, give, handed_over, is_enumeration, load, lookup, place, resolution_order, special, store
-from .python_standard import called as given_by, parts
+from .python_values import body_names, call_site, fields_of, fill, give, handed_over, is_enumeration, load, lookup, place, resolution_order, special, store
+from .python_standard import given_by, parts
 from ..parsing.python_variables import CALL, EACH, ENTER, GET, LOAD, NARROW, SET, STORE, SUPER
 
 # %% ../../nbs/02a_python_uses.ipynb #4705d629
@@ -88,15 +88,18 @@ def held_by(f:Flow, o:int, key, target:int):
     held = parts(f.b[o])
     if not held: return give(f,target,given_by(f'{f.a[o]}.__getitem__'))
     if isinstance(key,tuple): return f.add(target,(o,))                   # a slice
-    for text in held[key:][:1] if f.a[o]=='builtins.tuple' and isinstance(key,int) else held[-1:] if f.a[o]!='builtins.tuple' else held: give(f,target,text)
+    if f.a[o]!='builtins.tuple': held = held[-1:]                         # of a dictionary the value
+    elif isinstance(key,int): held = held[key:][:1]
+    for text in held: give(f,target,text)
 
 def field_of(f:Flow, c:tuple, key:int|str)->str|None:
     "The name of the field that a `NamedTuple` has at a position, or a `TypedDict` under a key."
     order = resolution_order(f,c)
     if not any(b in order for b in ('typing.NamedTuple','typing.TypedDict','typing_extensions.TypedDict')): return None
-    names = [n for m,d in (x for x in reversed(order) if not isinstance(x,str)) for scope,n in f.facts[m].class_fields if scope==f.facts[m].definitions[d].inner]
+    names = [n for x in reversed(order) if not isinstance(x,str) for n in fields_of(f,x)]
     return key if key in names else names[key] if isinstance(key,int) and -len(names)<=key<len(names) else None
 
+# %% ../../nbs/02a_python_uses.ipynb #76e5db18
 def looked_up(f:Flow, o:int, site:tuple, v:int, becomes:bool):
     "`v` is looked up among the keys of a dictionary or the elements of a set, which runs its `__hash__`; `becomes`: it is a key from now on."
     if becomes and f.b[o]=='dict': f.link(v,f.field(o,'keys'))

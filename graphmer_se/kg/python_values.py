@@ -7,13 +7,13 @@ __all__ = ['IN_PLACE', 'NO_NAMES', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', '
            'style', 'bound_to', 'body_names', 'has_method', 'module_load', 'store', 'assigned', 'answered', 'metaclass',
            'of_metaclass', 'written_through', 'bases', 'resolution_order', 'fill', 'place', 'special', 'found_call',
            'called', 'handed_over', 'call_site', 'constructors', 'apply', 'derived', 'below', 'pass_arguments',
-           'passed_through', 'header', 'gathered', 'spread', 'spread_names', 'is_data_class', 'data_class']
+           'passed_through', 'header', 'gathered', 'spread', 'spread_names', 'fields_of', 'is_data_class', 'data_class']
 
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL,
     NAMED, BEGUN, EXTERNAL, OF, RESULT, SHIFT, ALL, INTERNAL, OWN, RECEIVED, Flow)
 from .python_names import c3, lacks, star_sources, submodule
-from .python_standard import attribute, called as given_by
+from .python_standard import attribute, given_by
 from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_values.ipynb #dd87e96d
@@ -59,7 +59,8 @@ def lookup(f:Flow, o:int, name:str, after:tuple|None=None)->int:
             if instance: f.link(f.field(f.object(INSTANCE,c),name),v)
         own = body_names(f,c).get(name)
         if own is not None:
-            if name[0]!='_' and is_enumeration(f,f.a[o]) and f.facts[c[0]].how.get((f.facts[c[0]].definitions[c[1]].inner,name))=='assign': f.add(v,(f.object(INSTANCE,f.a[o]),))     # a member
+            facts = f.facts[c[0]]
+            if name[0]!='_' and facts.how.get((facts.definitions[c[1]].inner,name))=='assign' and is_enumeration(f,f.a[o]): f.add(v,(f.object(INSTANCE,f.a[o]),))     # a member
             else: f.link(c[0]<<SHIFT|own,v,RECEIVED,o)
             return v
     if name=='__new__': f.add(v,(f.object(EXTERNAL,'builtins.object.__new__'),))
@@ -378,15 +379,18 @@ DATA_CLASSES = frozenset('dataclass define attrs frozen mutable s attributes'.sp
 AFTERWARDS = ('__post_init__','__attrs_post_init__')
 
 # %% ../../nbs/02a_python_values.ipynb #638a04e5
+def fields_of(f:Flow, c:tuple)->list[str]:
+    "The names that the body of a class annotates, in order."
+    inner = f.facts[c[0]].definitions[c[1]].inner
+    return [n for scope,n in f.facts[c[0]].class_fields if scope==inner]
+
 def is_data_class(f:Flow, c:tuple)->bool: return any(t.rsplit('.',1)[-1] in DATA_CLASSES for t in f.facts[c[0]].definitions[c[1]].decorators)
 
 def data_class(f:Flow, site:tuple|None, instance:int, positional, keywords):
     "The generated constructor of a data class or NamedTuple stores its arguments in the fields, and calls what the class has for afterwards."
     order,fields = resolution_order(f,f.a[instance]),[]
     for c in reversed(order):
-        if isinstance(c,str): continue
-        d = f.facts[c[0]].definitions[c[1]]
-        if is_data_class(f,c) or 'typing.NamedTuple' in order: fields += [n for scope,n in f.facts[c[0]].class_fields if scope==d.inner]
+        if not isinstance(c,str) and (is_data_class(f,c) or 'typing.NamedTuple' in order): fields += fields_of(f,c)
     for name,v in [*zip(fields,positional),*((n,v) for n,v in keywords if n in fields)]:
         if v: f.link(v,f.field(instance,name),INTERNAL)
     for name in AFTERWARDS if fields else ():
