@@ -1,6 +1,6 @@
 """Calls that really happened, against the calls of the graph.
 
-    python benchmarks/call_oracle.py PROJECT... [--python VENV/bin/python] [--tests tests] [--predict RUN] [--json]
+    python benchmarks/call_oracle.py PROJECT... [--python VENV/bin/python] [--tests tests] [--rivals VENV/bin/python] [--predict RUN] [--json]
 
 PROJECT is an unpacked source distribution with its tests. Its own test suite runs under `sys.setprofile`, which notes every pair (caller, callee) of Python
 functions of the project; the graph of the same folder is built; pairs are compared.
@@ -12,17 +12,21 @@ functions of the project; the graph of the same folder is built; pairs are compa
 An edge with the rule `py.calls.decorated` names what a decorator has put something else in front of; it is left out on both sides.
 Calling a generator or coroutine function runs none of its code, so the interpreter reports no call there; it reports one wherever the object is resumed. A pair as written
 whose callee is such a function is therefore left out of the precision unless it was observed.
+With `--rivals PYTHON` PyCG (a module of that interpreter) and jedi are asked about the same packages and held against the same observations, ours beside them: pairs inside the packages, no lambdas, a class body's calls being its module's. `recall` of what was observed there,
+and of the pairs that a tool claims of callers that ran, the share that was `seen`; a caller may run without reaching the call, so that is a bound, lower than the one by lines, and the same for all.
 With `--predict RUN` the proposals of a trained run for calls that static analysis left open are held against what happened, by their probability.
 A frame of a comprehension belongs to the function around it. Class bodies are no callees. The interpreter needs pytest and what the tests import.
 """
-import argparse, json, os, subprocess, sys, tempfile
+import argparse, json, os, shutil, subprocess, sys, tempfile, time
 from collections import defaultdict
 from pathlib import Path
+from rivals import jedi_calls, pycg_calls, roots_of
+
+os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 
 PLUGIN = r'''
 import atexit, json, os, sys, threading
 
-os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 ROOT = os.environ['ORACLE_ROOT'] + os.sep
 OUT = os.environ['ORACLE_OUT']
 pairs, lines, kept = set(), set(), {}
@@ -106,7 +110,64 @@ def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
         if who: observed.add((who,callee))
     return observed,unknown,at
 
-def compare(project:Path, seen:dict)->dict:
+CLAIMED = lambda t: (t.relation=='calls')&t.status.isin(['resolved','ambiguous'])&(t.rule!='py.calls.decorated')
+
+def from_packages(project:Path, packages:list[Path])->tuple[set, float]:
+    "Our (caller, callee) when we see the packages alone, as the rivals do, and CPU seconds. Ids depend on qualified names, so they are those of the whole project."
+    from graphmer_se.kg.build import build
+    from graphmer_se.parsing.corpus import Repository
+    with tempfile.TemporaryDirectory() as d:
+        for p in packages: shutil.copytree(p,Path(d)/p.name)
+        begun = time.process_time()
+        kg = build([Repository(project.name,'0','unknown',Path(d))])
+        seconds = time.process_time()-begun
+    calls = kg.triples[CLAIMED(kg.triples)]
+    return set(zip(calls['head'],calls['tail'])),seconds
+
+def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
+    "By tool: calls claimed inside the packages of a project, how many of the observed are among them, and how many of them were observed."
+    packages = roots_of(project)
+    if not packages: return {}
+    base = packages[0].parent
+    e = kg.entities[kg.entities.repository==project.name]
+    e = e[[any((project/f).is_relative_to(p) for p in packages) for f in e.file]]
+    inside,classes = e[e.name!='<lambda>'],e[e.type.isin(['Class','ExceptionType','Interface'])]
+    module = {f:id for f,id in e[e.type=='Module'][['file','id']].itertuples(index=False)}
+    module_of = {r.id:module[r.file] for r in classes.itertuples() if r.file in module}
+    allowed = set(inside.id)
+    def tidy(pairs): return {(module_of.get(a,a),b) for a,b in pairs if a in allowed and b in allowed}
+    by_name = {r.qualified_name:r.id for r in inside[inside.type.isin(['Module','Function','Method'])].itertuples()}
+    found = from_packages(project,packages)
+    claims,seconds = dict(ours=tidy(found[0])),dict(ours=found[1])
+    if found := pycg_calls(packages,python):
+        claims['PyCG'],seconds['PyCG'] = tidy((by_name.get(a),by_name.get(b)) for a,b in found[0]),found[1]
+    if found := jedi_calls(packages):
+        at = defaultdict(list)
+        for r in inside[inside.type.isin(['Function','Method','Class','ExceptionType','Interface'])].itertuples(): at[str((project/r.file).relative_to(base)),r.name].append((r.line_start,r.line_end,r.id))
+        def entity(file, line, name):
+            if name=='<module>': return module.get(str((base/file).relative_to(project)))
+            return max(((a,id) for a,b,id in at[file,name] if a<=line<=b),default=(0,None))[1]
+        bases,names = defaultdict(list),dict(zip(e.id,e.qualified_name))
+        for r in kg.triples[kg.triples.relation=='inherits_from'].itertuples(): bases[r.head].append(r.tail)
+        def constructors(id, depth=0):
+            own = {by_name[n] for m in ('__init__','__new__') if (n := f'{names.get(id)}.{m}') in by_name}
+            return own or {m for b in bases[id] if depth<10 for m in constructors(b,depth+1)}
+        pairs = set()
+        for caller,(file,line,name,kind) in found[0]:
+            callee = entity(file,line,name)
+            pairs |= {(entity(*caller),b) for b in (constructors(callee) if kind=='class' else {callee})}
+        claims['jedi'],seconds['jedi'] = tidy(pairs),found[1]
+    truth,ran = tidy(observed),{x for pair in observed for x in pair}
+    ran |= {module_of[x] for x in ran if x in module_of}
+    rows = {}
+    for tool in ('ours','PyCG','jedi'):
+        if tool not in claims: rows[tool] = dict(failed=True); continue
+        asked = [p for p in claims[tool] if p[0] in ran and not (p[1] in lazy and p not in truth)]
+        rows[tool] = dict(observed=len(truth),found=len(truth&claims[tool]),claimed_that_ran=len(asked),seen=sum(p in truth for p in asked),cpu_seconds=round(seconds[tool],2))
+    size = sum(f.stat().st_size for p in packages for f in p.rglob('*.py'))
+    return {tool:row|dict(bytes=size) for tool,row in rows.items()}
+
+def compare(project:Path, seen:dict, rivals:str='')->dict:
     "The graph of a project beside what was observed."
     from graphmer_se.kg.build import build
     from graphmer_se.parsing.corpus import Repository
@@ -115,7 +176,7 @@ def compare(project:Path, seen:dict)->dict:
     e = kg.entities[kg.entities.repository==project.name].set_index('id')
     name_of,file_of = e.qualified_name.to_dict(),e.file.to_dict()
     calls = kg.triples.reset_index(drop=True)
-    calls = calls[(calls.relation=='calls')&calls.status.isin(['resolved','ambiguous'])&(calls.rule!='py.calls.decorated')]
+    calls = calls[CLAIMED(calls)]
     predicted = {(h,t):(s,r) for h,t,s,r in zip(calls['head'],calls['tail'],calls.status,calls.rule)}
     ran = {(f,l) for f,l in seen['lines']}
     evidence = kg.evidence()
@@ -130,7 +191,8 @@ def compare(project:Path, seen:dict)->dict:
     wrong = defaultdict(int)
     for p in ran_pairs:
         if p not in observed: wrong[predicted[p][1]+(' ambiguous' if predicted[p][0]=='ambiguous' else '')] += 1
-    return dict(project=project.name,observed=len(observed),unknown_code=unknown,recall=share(observed&set(predicted),observed),library_callers=len(library),library_recall=share(library&set(predicted),library),
+    beside = rivalled(kg,project,observed,lazy,rivals) if rivals else {}
+    return dict(project=project.name,rivals=beside,observed=len(observed),unknown_code=unknown,recall=share(observed&set(predicted),observed),library_callers=len(library),library_recall=share(library&set(predicted),library),
                 predicted_that_ran=len(ran_pairs),precision=share([p for p in ran_pairs if p in observed],ran_pairs),resolved_precision=share([p for p in certain if p in observed],certain),
                 resolved_that_ran=len(certain),wrong_by_rule=dict(sorted(wrong.items(),key=lambda x: -x[1])),
                 missed=sorted((name_of[a],name_of[b]) for a,b in observed-set(predicted)),unconfirmed=sorted((name_of[a],name_of[b],*predicted[a,b]) for a,b in ran_pairs if (a,b) not in observed))
@@ -174,9 +236,11 @@ def corrected(judged:list, out:Path, run:Path)->dict:
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('projects',nargs='+',type=Path); p.add_argument('--python',default=sys.executable); p.add_argument('--tests',default='tests')
+    p.add_argument('--rivals',metavar='PYTHON',default='',help='an interpreter that has PyCG: ask it and jedi, too')
     p.add_argument('--json',action='store_true'); p.add_argument('--keep',type=Path,help='a folder where observations are kept and found again'); p.add_argument('--list',type=int,default=0,help='print so many misses of each kind')
     p.add_argument('--pytest',default='',help='more arguments for pytest'); p.add_argument('--predict',type=Path,metavar='RUN',help='judge the proposals of a run for open calls instead'); p.add_argument('--fit',type=Path,metavar='FILE',help='with --predict: fit the correction of their probabilities and write it')
     args,results,judged = p.parse_args(),[],[]
+    args.python,args.rivals = (str(Path(x).absolute()) if '/' in x else x for x in (args.python,args.rivals))      # tests run elsewhere
     for project in args.projects:
         project = project.resolve()
         kept = args.keep/f'{project.name}.json' if args.keep else None
@@ -186,7 +250,7 @@ def main():
             seen = observe(project,args.python,tests,args.pytest.split())
             if kept: kept.parent.mkdir(parents=True,exist_ok=True); kept.write_text(json.dumps(seen))
         if args.predict: judged += judge(project,seen,args.predict)
-        else: results.append(compare(project,seen))
+        else: results.append(compare(project,seen,args.rivals))
     if args.predict:
         if args.fit: found = corrected(judged,args.fit,args.predict); print(json.dumps(found,indent=1)); return
         rows = by_bucket([(x,ok) for _,x,ok in judged])
@@ -194,9 +258,14 @@ def main():
     total = dict(projects=len(results))
     for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):
         total[name] = round(sum((r[part] or 0)*r[whole] for r in results)/max(1,sum(r[whole] for r in results)),4)
+    for tool in ('ours','PyCG','jedi') if args.rivals else ():
+        rows = [r['rivals'][tool] for r in results if tool in r['rivals'] and not any('failed' in x for x in r['rivals'].values())]     # projects that all tools got through
+        add = lambda k: sum(r[k] for r in rows)
+        total[tool] = dict(projects=len(rows),recall=round(add('found')/max(1,add('observed')),4),seen=round(add('seen')/max(1,add('claimed_that_ran')),4),cpu_seconds_per_megabyte=round(1e6*add('cpu_seconds')/max(1,add('bytes')),2))
     if args.json: return print(json.dumps(dict(total=total,projects=[{k:v for k,v in r.items() if k not in ('missed','unconfirmed')} for r in results]),indent=1))
     for r in results:
         print(f'{r["project"]:24} recall {r["recall"]:.3f} of {r["observed"]:5}, library callers {r["library_recall"] or 0:.3f} of {r["library_callers"]:5}; precision >= {r["precision"]:.3f} of {r["predicted_that_ran"]:5}, resolved {r["resolved_precision"]:.3f} of {r["resolved_that_ran"]:5}')
+        for tool,x in r['rivals'].items(): print(f'    {tool:5}',*(f'{k} {v}' for k,v in x.items()))
         for kind in ('missed','unconfirmed') if args.list else ():
             for row in r[kind][:args.list]: print('   ',kind,*row)
         if args.list: print('   ',r['wrong_by_rule'])

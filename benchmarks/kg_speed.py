@@ -58,11 +58,12 @@ def measured_changes(folder:Path)->list[dict]:
     rows = []
     with tempfile.TemporaryDirectory() as d:
         source = Path(shutil.copytree(folder,Path(d)/folder.name))
-        largest = max((f.path for f in source_files(source)[0]),key=lambda p: p.stat().st_size)
+        found = source_files(source)[0]
+        files,largest = len(found),max((f.path for f in found),key=lambda p: p.stat().st_size)
         def timed(what):
             started,begun = time.perf_counter(),cpu()
             resolved = build_to(Path(d)/'kg',[source])['statistics']['triples_resolved']
-            rows.append(dict(what=what,wall_seconds=time.perf_counter()-started,cpu_seconds=cpu()-begun,resolved=resolved))
+            rows.append(dict(source=folder.name,files=files,what=what,wall_seconds=time.perf_counter()-started,cpu_seconds=cpu()-begun,resolved=resolved))
         timed('from nothing')
         largest.write_bytes(one_statement_more(largest.read_bytes(),largest.suffix)); timed('one more statement')
         largest.write_bytes(MORE[largest.suffix](largest.read_bytes())); timed('one more function')
@@ -75,7 +76,7 @@ def main():
     if args.changed:
         rows = [r for folder in args.sources for r in measured_changes(folder)]
         if args.json: return print(json.dumps(rows,indent=1))
-        for r in rows: print(f'{r["what"]}: wall {r["wall_seconds"]:.2f} s, CPU {r["cpu_seconds"]:.2f} s, {r["resolved"]:,} resolved')
+        for r in rows: print(f'{r["source"]} ({r["files"]:,} files), {r["what"]}: wall {r["wall_seconds"]:.2f} s, CPU {r["cpu_seconds"]:.2f} s, {r["resolved"]:,} resolved')
         return
     base = floor(args.sources)
     rows = [measured_build(args.sources,w) for w in args.workers]

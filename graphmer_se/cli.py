@@ -250,10 +250,11 @@ def verify_command(run:Annotated[Optional[str],typer.Argument(help=RUN)]=None,
 
 # %% ../nbs/09b_cli.ipynb #b4267987
 def kept_studies()->dict:
-    "The studies and ablations in runs/reference, by name: what says, without arguments, what is wrong with them."
+    "The studies, ablations and measurements in runs/reference, by name: what says, without arguments, what is wrong with them."
+    from graphmer_se.evidence.measured import MARK, verify_measured
     from graphmer_se.studies.ablations import verify_ablation
     from graphmer_se.studies.next_vector import verify_study
-    return {p.parent.name:partial(check,p.parent) for file,check in (('study.json',verify_study),('ablation.json',verify_ablation)) for p in sorted((root()/'runs'/'reference').glob(f'*/{file}'))}
+    return {p.parent.name:partial(check,p.parent) for file,check in (('study.json',verify_study),('ablation.json',verify_ablation),(MARK,verify_measured)) for p in sorted((root()/'runs'/'reference').glob(f'*/{file}'))}
 
 def gathered(v)->dict:
     "Findings and gates for programs."

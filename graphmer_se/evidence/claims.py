@@ -13,6 +13,7 @@ from typing import NamedTuple
 import nbformat
 from ..core import GraphmerError, read_json, root
 from .gates import facts_of
+from .measured import MARK, graph_facts
 from .results import headline_table
 from .verification import check_sums
 
@@ -47,6 +48,7 @@ def figures(where:str, text:str)->list[Figure]:
 def reference_facts(run:str)->dict:
     "The facts of a reference run, and the minutes that its stages took."
     folder = root()/'runs'/'reference'/run
+    if (folder/MARK).exists(): return graph_facts(folder)
     if (folder/'study.json').exists(): return read_json(folder/'study.json')['facts']
     if not (folder/'metrics.json').exists(): raise GraphmerError(f'no reference run {run!r}', f'there are {", ".join(sorted(p.parent.name for p in folder.parent.glob("*/metrics.json"))) or "none"}')
     return facts_of(folder)|{'time/minutes':sum(s['seconds'] for s in read_json(folder/'environment.json')['stages'].values())/60}
