@@ -3,7 +3,7 @@
 Both see the packages of a project, not its tests. PyCG needs an interpreter that can `python -m pycg`; jedi comes with Jupyter. Calls without a call expression (operators, `with`, iteration, properties)
 are no question that jedi is asked. A class that jedi names is taken to call the constructor that our graph knows for it.
 """
-import ast, json, os, resource, subprocess, tempfile
+import ast, json, resource, subprocess, tempfile
 from pathlib import Path
 
 NO_PACKAGE = {'tests','test','testing','docs','doc','examples','example','benchmarks','scripts','tools'}

@@ -64,6 +64,7 @@ def call_facts(r:dict)->dict:
         found |= {f'{tool}/{k}':v for k,v in dict(projects=len(of),observed=add('observed'),recall=add('found')/add('observed'),seen=add('seen')/add('claimed_that_ran'),seconds_per_megabyte=add('cpu_seconds')/add('bytes')*1e6).items()}
     return found
 
+# %% ../../nbs/09j_measured.ipynb #c0024c27
 def java_facts(rows:list[dict])->dict:
     kinds = [k for k,v in rows[0].items() if isinstance(v,dict) and 'truth' in v]
     found = dict(projects=len(rows))
@@ -90,6 +91,7 @@ def change_facts(rows:list[dict])->dict:
     "CPU seconds by project, without its version."
     return {f'{re.sub("-[0-9].*","",r["source"])}/{k}':v for r in rows for k,v in {r['what']:r['cpu_seconds'],'files':r['files']}.items()}
 
+# %% ../../nbs/09j_measured.ipynb #f0f4e93e
 plainly = lambda *keys: lambda r: {k:r[k] for k in keys}
 COUNTS = dict(pycg_micro=micro_facts,call_oracle=call_facts,java_oracle=java_facts,relation_oracle=relation_facts,kg_speed=lambda r: change_facts(r) if isinstance(r,list) else speed_facts(r),
               silent_calls=plainly('packages','files','calls','silent','share'),cross_package=plainly('projects','calls','crossing','invented','share'))
