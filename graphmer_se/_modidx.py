@@ -609,6 +609,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.graph_facts': ( 'measured.html#graph_facts',
                                                                                               'graphmer_se/evidence/measured.py'),
+                                               'graphmer_se.evidence.measured.graph_table': ( 'measured.html#graph_table',
+                                                                                              'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.java_facts': ( 'measured.html#java_facts',
                                                                                              'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.java_table': ( 'measured.html#java_table',

@@ -6,13 +6,13 @@
 __all__ = ['MARK', 'TOOLS', 'plainly', 'COUNTS', 'WANTED', 'measurements', 'keep_measurement', 'weighted', 'of_snippets',
            'micro_facts', 'shared', 'call_facts', 'java_facts', 'relation_facts', 'speed_facts', 'change_facts',
            'graph_facts', 'verify_measured', 'shown', 'wanted_table', 'tool_table', 'tools_picture', 'project_table',
-           'java_table', 'relation_table', 'measured_table']
+           'java_table', 'relation_table', 'measured_table', 'graph_table']
 
 # %% ../../nbs/09j_measured.ipynb #4e49c7e5
 import math, re
 from datetime import datetime, timezone
 from pathlib import Path
-from ..core import GraphmerError, environment_facts, git_state, read_json, write_json
+from ..core import GraphmerError, environment_facts, git_state, read_json, root, write_json
 from .results import COLOURS, Picture, Table, markdown
 from .runs import code_of
 from .verification import SUMS, check_sums, seal
@@ -126,7 +126,7 @@ def wanted_table(folder:Path)->Table:
     return markdown(['target','wanted','found','reached'],[row(*w) for w in WANTED])
 
 # %% ../../nbs/09j_measured.ipynb #70bdd8b9
-def tool_table(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_held_out'))->Table:
+def tool_table(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_unseen'))->Table:
     "The tools beside each other, over the projects that all of them got through."
     facts,kept = graph_facts(folder),measurements(folder)
     rows = []
@@ -137,7 +137,7 @@ def tool_table(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_hel
             rows.append(['' if i else f'{f("projects"):.0f} of {len(kept[n]["result"]["projects"])}','' if i else f'{f("observed"):,.0f}',tool,f'{f("recall"):.3f}',f'{f("seen"):.3f}',f'{f("seconds_per_megabyte"):.1f}'])
     return markdown(['projects','calls observed','tool','found','claimed and seen','CPU s per MB'],rows)
 
-def tools_picture(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_held_out'))->Picture:
+def tools_picture(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_unseen'))->Picture:
     "By project what each tool finds (filled) and what of its claims was seen (hollow)."
     kept = measurements(folder)
     projects = sorted((p for n in names if n in kept for p in kept[n]['result']['projects'] if p.get('rivals')),key=lambda p: -p['rivals']['ours'].get('found',0)/max(1,p['rivals']['ours'].get('observed',1)))
@@ -178,3 +178,20 @@ def measured_table(folder:Path)->Table:
     "What was run when, by which code, and whether the code that builds graphs is still that."
     now = code_of('build_kg')
     return markdown(['measurement','on','commit','processor','the code since'],[[n,m['measured'][:10],(m['commit'] or '')[:10],m['machine']['cpu'],'the same' if m['code']==now else 'has changed'] for n,m in measurements(folder).items()])
+
+# %% ../../nbs/09j_measured.ipynb #8b573a77
+def graph_table(folder:Path|None=None)->Table:
+    "What the graph was held against, a line each, with what other tools have of the same."
+    folder = folder or root()/'runs'/'reference'/'graph'
+    facts,rows = graph_facts(folder),[]
+    f = lambda k: facts[k]
+    def beside(n): return ', '.join(f'{"we" if t=="ours" else t} {f(f"{n}/{t}/recall"):.3f} and {f(f"{n}/{t}/seen"):.3f}' for t in TOOLS if f'{n}/{t}/recall' in facts)
+    for n,which in (('call_oracle','that the rules were made with'),('call_oracle_unseen','that nobody had looked at')):
+        if f'{n}/recall' in facts: rows.append([f'calls that the tests of {f(f"{n}/projects")} Python packages made, packages {which}',f'{f(f"{n}/observed"):,}',f'{f(f"{n}/recall"):.3f}',f'at least {f(f"{n}/precision"):.3f}',beside(n)])
+    if 'pycg_micro/exact' in facts:
+        line = lambda p: f'{f(f"pycg_micro/{p}exact")} of {f(f"pycg_micro/{p}snippets")} snippets exact'
+        rows.append([f'PyCG\'s own benchmark, {line("")}',f'{f("pycg_micro/edges"):,}',f'{f("pycg_micro/recall"):.3f}',f'{f("pycg_micro/precision"):.3f}',f'PyCG {f("pycg_micro/PyCG/recall"):.3f} and {f("pycg_micro/PyCG/precision"):.3f}, {f("pycg_micro/PyCG/exact")} exact' if 'pycg_micro/PyCG/exact' in facts else ''])
+    if 'java_oracle/calls/recall' in facts: rows.append([f'calls in the class files of {f("java_oracle/projects")} Java projects',f'{f("java_oracle/calls/ours"):,}',f'{f("java_oracle/calls/recall"):.4f}',f'{f("java_oracle/calls/precision"):.4f}',''])
+    for n,language in (('cross_package','Python packages'),('cross_package_java','Java projects')):
+        if f'{n}/calls' in facts: rows.append([f'calls of {f(f"{n}/projects")} {language}, resolved as one: invented between those that never import each other',f'{f(f"{n}/calls"):,}','',f'{f(f"{n}/invented")} invented',''])
+    return markdown(['the graph, held against','calls','found','of what it says, right','the same of calls inside the packages'],rows)
