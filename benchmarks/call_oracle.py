@@ -21,6 +21,7 @@ import argparse, json, os, shutil, subprocess, sys, tempfile, time
 from collections import defaultdict
 from pathlib import Path
 from rivals import jedi_calls, pycg_calls, roots_of
+from graphmer_se.evidence.measured import TOOLS
 
 os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 
@@ -81,11 +82,23 @@ def observe(project:Path, python:str, tests:str, more:list)->dict:
         print(f'{project.name}: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""}',file=sys.stderr)
         return json.loads(out.read_text())
 
+class Places:
+    "Where functions stand. Code that a decorator compiled anew begins at its `def`, not at its decorators."
+    def __init__(self, code):
+        self.exact,self.spans = {},defaultdict(list)
+        for r in code.itertuples():
+            self.exact[r.file,r.line_start,r.name] = r.id
+            self.spans[r.file,r.name].append((r.line_start,r.line_end,r.id))
+    def get(self, place:tuple)->str|None:
+        "The id of the function (file, line, name), or nothing."
+        file,line,name = place
+        return self.exact.get(place) or max(((a,id) for a,b,id in self.spans[file,name] if a<=line<=b),default=(0,None))[1]
+
 def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
     "The observed (caller, callee) pairs as entities, how many callees the graph does not know, and where functions stand: (file, first line, name) -> id."
     e = kg.entities[kg.entities.repository==project.name]
     code = e[e.type.isin(['Function','Method','Test'])]
-    at = {(r.file,r.line_start,r.name):r.id for r in code.itertuples()}
+    at = Places(code)
     modules = {r.file:r.id for r in e[e.type=='Module'].itertuples()}
     bodies = defaultdict(list)
     for r in e[e.type.isin(['Function','Method','Test','Class','ExceptionType','Interface'])].itertuples(): bodies[r.file].append((r.line_start,r.line_end,r.id))
@@ -95,8 +108,7 @@ def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
         if plain in ('<listcomp>','<genexpr>','<dictcomp>','<setcomp>'):
             around = [b for b in bodies[file] if b[0]<=line<=b[1]]
             return max(around)[2] if around else modules.get(file)
-        found = at.get((file,line,plain))
-        if found: return found
+        if found := at.get((file,line,plain)): return found
         return next((id for a,b,id in bodies[file] if a==line),None)      # a class body
     observed,unknown = set(),0
     for a,b in seen['pairs']:
@@ -112,8 +124,8 @@ def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
 
 CLAIMED = lambda t: (t.relation=='calls')&t.status.isin(['resolved','ambiguous'])&(t.rule!='py.calls.decorated')
 
-def from_packages(project:Path, packages:list[Path])->tuple[set, float]:
-    "Our (caller, callee) when we see the packages alone, as the rivals do, and CPU seconds. Ids depend on qualified names, so they are those of the whole project."
+def from_packages(project:Path, packages:list[Path])->tuple[set, set, float]:
+    "Our (caller, callee) when we see the packages alone, as the rivals do, those of them without other candidates, and CPU seconds. Ids depend on qualified names, so they are those of the whole project."
     from graphmer_se.kg.build import build
     from graphmer_se.parsing.corpus import Repository
     with tempfile.TemporaryDirectory() as d:
@@ -122,7 +134,8 @@ def from_packages(project:Path, packages:list[Path])->tuple[set, float]:
         kg = build([Repository(project.name,'0','unknown',Path(d))])
         seconds = time.process_time()-begun
     calls = kg.triples[CLAIMED(kg.triples)]
-    return set(zip(calls['head'],calls['tail'])),seconds
+    certain = calls[calls.status=='resolved']
+    return set(zip(calls['head'],calls['tail'])),set(zip(certain['head'],certain['tail'])),seconds
 
 def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     "By tool: calls claimed inside the packages of a project, how many of the observed are among them, and how many of them were observed."
@@ -137,8 +150,8 @@ def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     allowed = set(inside.id)
     def tidy(pairs): return {(module_of.get(a,a),b) for a,b in pairs if a in allowed and b in allowed}
     by_name = {r.qualified_name:r.id for r in inside[inside.type.isin(['Module','Function','Method'])].itertuples()}
-    found = from_packages(project,packages)
-    claims,seconds = dict(ours=tidy(found[0])),dict(ours=found[1])
+    every,certain,spent = from_packages(project,packages)
+    claims,seconds = {'ours':tidy(every),'ours, resolved':tidy(certain)},{'ours':spent,'ours, resolved':spent}
     if found := pycg_calls(packages,python):
         claims['PyCG'],seconds['PyCG'] = tidy((by_name.get(a),by_name.get(b)) for a,b in found[0]),found[1]
     if found := jedi_calls(packages):
@@ -160,7 +173,7 @@ def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     truth,ran = tidy(observed),{x for pair in observed for x in pair}
     ran |= {module_of[x] for x in ran if x in module_of}
     rows = {}
-    for tool in ('ours','PyCG','jedi'):
+    for tool in TOOLS:
         if tool not in claims: rows[tool] = dict(failed=True); continue
         asked = [p for p in claims[tool] if p[0] in ran and not (p[1] in lazy and p not in truth)]
         rows[tool] = dict(observed=len(truth),found=len(truth&claims[tool]),claimed_that_ran=len(asked),seen=sum(p in truth for p in asked),cpu_seconds=round(seconds[tool],2))
@@ -258,7 +271,7 @@ def main():
     total = dict(projects=len(results))
     for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):
         total[name] = round(sum((r[part] or 0)*r[whole] for r in results)/max(1,sum(r[whole] for r in results)),4)
-    for tool in ('ours','PyCG','jedi') if args.rivals else ():
+    for tool in TOOLS if args.rivals else ():
         rows = [r['rivals'][tool] for r in results if tool in r['rivals'] and not any('failed' in x for x in r['rivals'].values())]     # projects that all tools got through
         add = lambda k: sum(r[k] for r in rows)
         total[tool] = dict(projects=len(rows),recall=round(add('found')/max(1,add('observed')),4),seen=round(add('seen')/max(1,add('claimed_that_ran')),4),cpu_seconds_per_megabyte=round(1e6*add('cpu_seconds')/max(1,add('bytes')),2))

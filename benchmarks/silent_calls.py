@@ -36,7 +36,7 @@ def silent(source:bytes, heard:list[int])->tuple[int,list[tuple[int,str]]]:
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('folders',nargs='+',type=Path); p.add_argument('--json',action='store_true')
+    p.add_argument('folders',nargs='+',type=Path); p.add_argument('--json',action='store_true'); p.add_argument('--list',type=int,default=40,help='print so many of them')
     args = p.parse_args()
     sys.setrecursionlimit(20_000)          # sums of a thousand terms
     calls,files,lacking = 0,0,[]
@@ -54,7 +54,7 @@ def main():
     if args.json: print(json.dumps(dict(packages=len(args.folders),files=files,calls=calls,silent=len(lacking),share=share),indent=1))
     else:
         print(f'{len(args.folders)} packages, {files:,} files, {calls:,} calls, {len(lacking):,} of them silent ({share:.6f})')
-        for where,text in lacking[:40]: print(f'  {where}: {text!r}')
+        for where,text in lacking[:args.list]: print(f'  {where}: {text!r}')
     sys.exit(share>1e-4)
 
 if __name__=='__main__': main()

@@ -27,7 +27,7 @@ def measurements(folder:Path)->dict[str,dict]:
 def keep_measurement(folder:Path, name:str, benchmark:str, arguments:list[str], result, seconds:float)->Path:
     "Keep what a benchmark said, count anew what all of them say, and seal the folder."
     if benchmark not in COUNTS: raise GraphmerError(f'nothing is counted of {benchmark!r}', f'benchmarks: {", ".join(COUNTS)}')
-    plain = [Path(a).name if '/' in a else a for a in arguments]
+    plain = [Path(a).name if Path(a).is_absolute() or '..' in Path(a).parts else a for a in arguments]
     about = {k:v for k,v in environment_facts().items() if k in ('cpu','cores','memory_gb','python')}
     folder = Path(folder)
     write_json(dict(benchmark=benchmark,arguments=plain,result=result,seconds=round(seconds,1),measured=datetime.now(timezone.utc).isoformat(timespec='seconds'),machine=about,commit=git_state()['commit'],code=code_of('build_kg')),folder/f'{name}.json')
@@ -48,7 +48,7 @@ def of_snippets(r:dict)->dict:
 def micro_facts(r:dict)->dict:
     return of_snippets(r)|({f'PyCG/{k}':v for k,v in of_snippets(r['PyCG']).items()} if 'PyCG' in r else {})
 
-TOOLS = ('ours','PyCG','jedi')
+TOOLS = ('ours','ours, resolved','PyCG','jedi')       # all that we say, and what we say without other candidates
 
 def shared(projects:list[dict])->list[dict]:
     "The projects that every tool got through."
@@ -144,7 +144,7 @@ def tools_picture(folder:Path, names:tuple[str,...]=('call_oracle','call_oracle_
     left,wide,row,top = 170,460,20,30
     x = lambda v: round(left+wide*v,1)
     bottom = top+row*len(projects)
-    marks = [f'<text x="{left+i*90}" y="14" fill="{c}">● {t}</text>' for i,(t,c) in enumerate(zip(TOOLS,COLOURS[1:]))]
+    marks = [f'<text x="{left+i*115}" y="14" fill="{c}">● {t}</text>' for i,(t,c) in enumerate(zip(TOOLS,COLOURS[1:]))]
     marks += [f'<path d="M{x(t/4)} {top}V{bottom}" stroke="#dde2e9"/><text x="{x(t/4)}" y="{bottom+15}" text-anchor="middle">{t/4:g}</text>' for t in range(5)]
     for i,p in enumerate(projects):
         y = top+row*i+row//2
@@ -185,12 +185,12 @@ def graph_table(folder:Path|None=None)->Table:
     folder = folder or root()/'runs'/'reference'/'graph'
     facts,rows = graph_facts(folder),[]
     f = lambda k: facts[k]
-    def beside(n): return ', '.join(f'{"we" if t=="ours" else t} {f(f"{n}/{t}/recall"):.3f} and {f(f"{n}/{t}/seen"):.3f}' for t in TOOLS if f'{n}/{t}/recall' in facts)
+    def beside(n): return '; '.join(f'{t.replace("ours","we")} {f(f"{n}/{t}/recall"):.3f} and {f(f"{n}/{t}/seen"):.3f}' for t in TOOLS if f'{n}/{t}/recall' in facts)
     for n,which in (('call_oracle','that the rules were made with'),('call_oracle_unseen','that nobody had looked at')):
         if f'{n}/recall' in facts: rows.append([f'calls that the tests of {f(f"{n}/projects")} Python packages made, packages {which}',f'{f(f"{n}/observed"):,}',f'{f(f"{n}/recall"):.3f}',f'at least {f(f"{n}/precision"):.3f}',beside(n)])
     if 'pycg_micro/exact' in facts:
         line = lambda p: f'{f(f"pycg_micro/{p}exact")} of {f(f"pycg_micro/{p}snippets")} snippets exact'
-        rows.append([f'PyCG\'s own benchmark, {line("")}',f'{f("pycg_micro/edges"):,}',f'{f("pycg_micro/recall"):.3f}',f'{f("pycg_micro/precision"):.3f}',f'PyCG {f("pycg_micro/PyCG/recall"):.3f} and {f("pycg_micro/PyCG/precision"):.3f}, {f("pycg_micro/PyCG/exact")} exact' if 'pycg_micro/PyCG/exact' in facts else ''])
+        rows.append([f'PyCG\'s own benchmark, {line("")}',f'{f("pycg_micro/edges"):,}',f'{f("pycg_micro/recall"):.3f}',f'{f("pycg_micro/precision"):.3f}',f'PyCG {f("pycg_micro/PyCG/recall"):.3f} and {f("pycg_micro/PyCG/precision"):.3f}; {f("pycg_micro/PyCG/exact")} exact' if 'pycg_micro/PyCG/exact' in facts else ''])
     if 'java_oracle/calls/recall' in facts: rows.append([f'calls in the class files of {f("java_oracle/projects")} Java projects',f'{f("java_oracle/calls/ours"):,}',f'{f("java_oracle/calls/recall"):.4f}',f'{f("java_oracle/calls/precision"):.4f}',''])
     for n,language in (('cross_package','Python packages'),('cross_package_java','Java projects')):
         if f'{n}/calls' in facts: rows.append([f'calls of {f(f"{n}/projects")} {language}, resolved as one: invented between those that never import each other',f'{f(f"{n}/calls"):,}','',f'{f(f"{n}/invented")} invented',''])

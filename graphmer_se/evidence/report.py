@@ -204,7 +204,7 @@ def graph_section(run:Path, manifest:dict)->str:
     s = manifest['statistics']
     checks = table(['check','looked at','failed','share that passes','threshold',''],[[n,c['looked_at'],c['failed'],f'{c["share"]:.4f}',f'{c["threshold"]}',mark(c['passed'])] for n,c in manifest['checks'].items()],
                    caption='Checks of the ontology, computed on resolved facts and from both ends of an edge.')
-    rates = [s.get(k,{}) for k in RATES.values()]                         # earlier graphs have no orphan rate
+    rates = [s[k] for k in RATES.values()]
     rates = table(['relation',*RATES],[[r,*(f'{by.get(r,0):.1%}' for by in rates)] for r in sorted(set().union(*rates))],
                   caption='What static analysis could not decide, and what it did not reach. An unresolved edge has text for a tail, never an entity; an orphan is an entity of the repositories that may be the tail of a relation and is not.')
     repositories = table(['repository','version','licence','part','owner'],[[r['name'],r['version'],r['license'],r['split'] or '(drawn)',r['owner']] for r in manifest['repositories']])

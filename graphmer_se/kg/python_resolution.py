@@ -90,7 +90,7 @@ def promised(f:Flow, m:int, scope:int, tree:tuple|None, path:tuple)->list[int]:
     if tree[0]=='|': return [o for i,t in enumerate(tree[1]) for o in promised(f,m,scope,t,(*path,i))]
     if tree[0]=='[':
         name = tree[1][2] if tree[1] and tree[1][0]=='v' else ''
-        if name in UNIONS: return [o for i,t in enumerate(tree[2]) for o in promised(f,m,scope,t,(*path,i))]
+        if name in UNIONS: return [o for i,t in enumerate(tree[2][:1] if name=='Annotated' else tree[2]) for o in promised(f,m,scope,t,(*path,i))]
         if name in CONTAINERS or name in MAPPINGS:
             o = f.object(CONTAINER,(m,*path),'dict' if name in MAPPINGS else 'list')
             inner = promised(f,m,scope,tree[2][-1 if name in MAPPINGS else 0],(*path,0)) if tree[2] else ()
@@ -99,8 +99,9 @@ def promised(f:Flow, m:int, scope:int, tree:tuple|None, path:tuple)->list[int]:
             if keys: f.add(f.field(o,'keys'),tuple(dict.fromkeys(keys)))
             return [o]
         if name=='Callable' and len(tree[2])==2:
+            if not (found := promised(f,m,scope,tree[2][1],(*path,0))): return []
             result = f.field(('callable',m,*path),'result')
-            if found := promised(f,m,scope,tree[2][1],(*path,0)): f.add(result,tuple(dict.fromkeys(found)))
+            f.add(result,tuple(dict.fromkeys(found)))
             return [f.object(OF,'typing.Callable',result)]
         if name in ('type','Type'): return [f.object(CLASS,f.a[o]) for t in tree[2] for o in promised(f,m,scope,t,path) if f.kind[o]==INSTANCE]
         return promised(f,m,scope,tree[1],path)

@@ -445,7 +445,11 @@ def type_tree(w:Walk, node:Node)->tuple|None:
         return ('[',type_tree(w,base),tuple(type_tree(w,a) for part in parts for a in (part.named_children if part.type=='type_parameter' else [part])))
     if kind=='binary_operator': return ('|',tuple(type_tree(w,node.child_by_field_id(f)) for f in (F_LEFT,F_RIGHT)))
     if kind in ('union_type','list','tuple'): return ('|',tuple(type_tree(w,c) for c in without_comments(node)))
-    if kind!='none': inside(w,node)
+    if kind=='none': return None
+    if w.annotating=='quoted': inside(w,node); return None    # it runs nothing, and its places are none of the file
+    before,w.annotating = w.annotating,False                  # `Annotated[int, Gt(0)]`: what is no type is a value
+    try: expression(w,node)
+    finally: w.annotating = before
     return None
 
 def quoted(w:Walk, node:Node)->tuple|None:
@@ -455,6 +459,6 @@ def quoted(w:Walk, node:Node)->tuple|None:
     tree = Parser(PYTHON).parse(source).root_node
     if tree.has_error or tree.named_child_count!=1 or not tree.named_children[0].named_children: return None
     kept = w.data,w.source,w.annotating
-    w.data,w.source,w.annotating = source,None,True
+    w.data,w.source,w.annotating = source,None,'quoted'
     try: return type_tree(w,tree.named_children[0].named_children[0])
     finally: w.data,w.source,w.annotating = kept
