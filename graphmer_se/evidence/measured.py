@@ -6,7 +6,8 @@
 __all__ = ['MARK', 'TOOLS', 'plainly', 'COUNTS', 'WANTED', 'measurements', 'keep_measurement', 'weighted', 'of_snippets',
            'micro_facts', 'shared', 'call_facts', 'java_facts', 'relation_facts', 'speed_facts', 'change_facts',
            'graph_facts', 'verify_measured', 'shown', 'wanted_table', 'tool_table', 'tools_picture', 'project_table',
-           'java_table', 'relation_table', 'measured_table', 'graph_table']
+           'java_table', 'relation_table', 'measured_table', 'snippet_table', 'wrong_table', 'cost_table',
+           'change_table', 'graph_table']
 
 # %% ../../nbs/09j_measured.ipynb #4e49c7e5
 import math, re
@@ -178,6 +179,32 @@ def measured_table(folder:Path)->Table:
     "What was run when, by which code, and whether the code that builds graphs is still that."
     now = code_of('build_kg')
     return markdown(['measurement','on','commit','processor','the code since'],[[n,m['measured'][:10],(m['commit'] or '')[:10],m['machine']['cpu'],'the same' if m['code']==now else 'has changed'] for n,m in measurements(folder).items()])
+
+# %% ../../nbs/09j_measured.ipynb #8463db2a
+def snippet_table(folder:Path)->Table:
+    "PyCG's own benchmark."
+    f = graph_facts(folder)
+    return markdown(['','snippets','exact','precision','recall'],[[who,f'{f[k+"snippets"]}',f'{f[k+"exact"]}',f'{f[k+"precision"]:.3f}',f'{f[k+"recall"]:.3f}'] for who,k in (('ours','pycg_micro/'),('PyCG','pycg_micro/PyCG/')) if k+'exact' in f])
+
+def wrong_table(folder:Path)->Table:
+    "Calls that were invented, and calls that left no edge."
+    f = graph_facts(folder)
+    return markdown(['','projects','calls','of them'],[[what,*(f'{f[f"{n}/{k}"]:,}' for k in keys)] for what,n,keys in (('invented, Python','cross_package',('projects','calls','invented')),('invented, Java','cross_package_java',('projects','calls','invented')),
+        ('silent, Python','silent_calls',('packages','calls','silent'))) if f'{n}/calls' in f])
+
+def cost_table(folder:Path, name:str='kg_speed')->Table:
+    "What a build from nothing costs, by the number of processes."
+    f,rows = graph_facts(folder),[]
+    for b in measurements(folder)[name]['result']['builds']:
+        of = lambda k: f[f"{name}/{b['workers']}/{k}"]
+        rows.append([str(b['workers']),f'{f[f"{name}/files"]:,}',f'{f[f"{name}/megabytes"]:.0f}',f'{of("times_floor"):.1f} x',f'{of("wall_seconds"):.0f}',f'{of("wall_share"):.2f}',f'{of("gigabytes"):.2f}',f'{b["triples"]:,}',f'{of("resolved_per_second"):,.0f}'])
+    return markdown(['processes','files','MB','CPU time, of the floor','wall, s','of one process','memory, GB','triples','resolved a second'],rows)
+
+def change_table(folder:Path, name:str='changes')->Table:
+    "CPU seconds from nothing, and after a change of one file; the largest repository first."
+    f = graph_facts(folder)
+    projects = sorted({k.split('/')[1] for k in f if k.startswith(f'{name}/')},key=lambda n: -f[f'{name}/{n}/files'])
+    return markdown(['repository','files','from nothing','one statement more','one function more'],[[p,f'{f[f"{name}/{p}/files"]:,}',*(f'{f[f"{name}/{p}/{k}"]:.1f}' for k in ('from nothing','one more statement','one more function'))] for p in projects])
 
 # %% ../../nbs/09j_measured.ipynb #8b573a77
 def graph_table(folder:Path|None=None)->Table:
