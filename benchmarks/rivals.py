@@ -13,7 +13,7 @@ def roots_of(project:Path)->list[Path]:
     base = project/'src' if (project/'src').is_dir() else project
     return sorted(p.parent for p in base.glob('*/__init__.py') if p.parent.name not in NO_PACKAGE)
 
-def pycg_calls(packages:list[Path], python:str, seconds:float=600, files=(), base=None)->tuple[set, float]|None:
+def pycg_calls(packages:list[Path], python:str, seconds:float=180, files=(), base=None)->tuple[set, float]|None:
     "(caller, callee) as dotted names relative to `base` (the folder of the packages), and CPU seconds; nothing if it failed or took too long. It starts from `files`, by default all of them."
     files = [str(f) for f in files or (f for p in packages for f in sorted(p.rglob('*.py')))]
     with tempfile.TemporaryDirectory() as d:
@@ -40,7 +40,7 @@ class Callers(ast.NodeVisitor):
         self.around.pop()
     visit_AsyncFunctionDef = visit_FunctionDef
 
-def jedi_calls(packages:list[Path], seconds:float=600)->tuple[set, float]|None:
+def jedi_calls(packages:list[Path], seconds:float=180)->tuple[set, float]|None:
     "((file, line, name), (file, line, name, kind)) with files relative to the folder of the packages, and CPU seconds; nothing if it took too long."
     import jedi
     base,found = packages[0].parent,set()
