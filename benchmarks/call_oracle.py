@@ -17,7 +17,7 @@ and of the pairs that a tool claims of callers that ran, the share that was `see
 With `--predict RUN` the proposals of a trained run for calls that static analysis left open are held against what happened, by their probability.
 A frame of a comprehension belongs to the function around it. Class bodies are no callees. The interpreter needs pytest and what the tests import.
 """
-import argparse, json, os, shutil, subprocess, sys, tempfile, time
+import argparse, json, os, shutil, subprocess, sys, tempfile
 from collections import defaultdict
 from pathlib import Path
 from rivals import jedi_calls, pycg_calls, roots_of
@@ -124,18 +124,24 @@ def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
 
 CLAIMED = lambda t: (t.relation=='calls')&t.status.isin(['resolved','ambiguous'])&(t.rule!='py.calls.decorated')
 
+ALONE = """
+import json, sys, time
+from pathlib import Path
+from graphmer_se.kg.build import build
+from graphmer_se.parsing.corpus import Repository
+begun = time.process_time()
+kg = build([Repository(sys.argv[1],'0','unknown',Path(sys.argv[2]))])
+seconds,t = time.process_time()-begun,kg.triples[kg.triples.relation=='calls']
+print(json.dumps(dict(seconds=seconds,calls=t[['head','tail','status','rule']].values.tolist())))
+"""
+
 def from_packages(project:Path, packages:list[Path])->tuple[set, set, float]:
-    "Our (caller, callee) when we see the packages alone, as the rivals do, those of them without other candidates, and CPU seconds. Ids depend on qualified names, so they are those of the whole project."
-    from graphmer_se.kg.build import build
-    from graphmer_se.parsing.corpus import Repository
+    "Our (caller, callee) when we see the packages alone, as the rivals do, those of them without other candidates, and CPU seconds; in a process of its own. Ids depend on qualified names, so they are those of the whole project."
     with tempfile.TemporaryDirectory() as d:
         for p in packages: shutil.copytree(p,Path(d)/p.name)
-        begun = time.process_time()
-        kg = build([Repository(project.name,'0','unknown',Path(d))])
-        seconds = time.process_time()-begun
-    calls = kg.triples[CLAIMED(kg.triples)]
-    certain = calls[calls.status=='resolved']
-    return set(zip(calls['head'],calls['tail'])),set(zip(certain['head'],certain['tail'])),seconds
+        found = json.loads(subprocess.run([sys.executable,'-c',ALONE,project.name,d],stdout=subprocess.PIPE,text=True,check=True).stdout)
+    claimed = {(h,t):status for h,t,status,rule in found['calls'] if status in ('resolved','ambiguous') and rule!='py.calls.decorated'}
+    return set(claimed),{p for p,status in claimed.items() if status=='resolved'},found['seconds']
 
 def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     "By tool: calls claimed inside the packages of a project, how many of the observed are among them, and how many of them were observed."
