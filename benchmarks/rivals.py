@@ -3,7 +3,7 @@
 Both see the packages of a project, not its tests. PyCG needs an interpreter that can `python -m pycg`; jedi comes with Jupyter. Calls without a call expression (operators, `with`, iteration, properties)
 are no question that jedi is asked. A class that jedi names is taken to call the constructor that our graph knows for it.
 """
-import ast, json, resource, subprocess, tempfile
+import ast, json, os, resource, subprocess, tempfile
 from pathlib import Path
 
 NO_PACKAGE = {'tests','test','testing','docs','doc','examples','example','benchmarks','scripts','tools'}
@@ -13,16 +13,19 @@ def roots_of(project:Path)->list[Path]:
     base = project/'src' if (project/'src').is_dir() else project
     return sorted(p.parent for p in base.glob('*/__init__.py') if p.parent.name not in NO_PACKAGE)
 
-def pycg_calls(packages:list[Path], python:str, seconds:float=180, files=(), base=None)->tuple[set, float]|None:
-    "(caller, callee) as dotted names relative to `base` (the folder of the packages), and CPU seconds; nothing if it failed or took too long. It starts from `files`, by default all of them."
+def pycg_calls(packages:list[Path], python:str, seconds:float=60, files=(), base=None)->tuple[set, float]|None:
+    """(caller, callee) as dotted names relative to `base` (the folder of the packages), and CPU seconds. It starts from `files`, by default all of them.
+    Whether it ends depends on the order of its sets, so it is tried with three hash seeds; nothing if it failed, took too long or wanted more than 4 GB with each."""
     files = [str(f) for f in files or (f for p in packages for f in sorted(p.rglob('*.py')))]
-    with tempfile.TemporaryDirectory() as d:
-        out,before = Path(d)/'calls.json',resource.getrusage(resource.RUSAGE_CHILDREN)
-        try: done = subprocess.run([python,'-m','pycg','--package',str(base or packages[0].parent),*files,'-o',str(out)],capture_output=True,timeout=seconds)
-        except subprocess.TimeoutExpired: return None
-        if done.returncode or not out.exists(): return None
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {(a,b) for a,called in json.loads(out.read_text()).items() for b in called},after.ru_utime+after.ru_stime-before.ru_utime-before.ru_stime
+    for seed in range(3):
+        with tempfile.TemporaryDirectory() as d:
+            out,before = Path(d)/'calls.json',resource.getrusage(resource.RUSAGE_CHILDREN)
+            try: done = subprocess.run([python,'-m','pycg','--package',str(base or packages[0].parent),*files,'-o',str(out)],capture_output=True,timeout=seconds,env=os.environ|{'PYTHONHASHSEED':str(seed)},preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS,(4<<30,4<<30)))
+            except subprocess.TimeoutExpired: continue
+            if done.returncode or not out.exists(): continue
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return {(a,b) for a,called in json.loads(out.read_text()).items() for b in called},after.ru_utime+after.ru_stime-before.ru_utime-before.ru_stime
+    return None
 
 class Callers(ast.NodeVisitor):
     "Every call expression of a file: where the called name stands (line, column in characters), and the line and name of the function around it."
