@@ -20,8 +20,9 @@ A frame of a comprehension belongs to the function around it. Class bodies are n
 import argparse, json, os, shutil, subprocess, sys, tempfile
 from collections import defaultdict
 from pathlib import Path
+import pandas as pd
 from rivals import jedi_calls, pycg_calls, roots_of
-from graphmer_se.evidence.measured import TOOLS
+from graphmer_se.evidence.measured import TOOLS, call_facts
 
 os.environ.setdefault('GRAPHMER_QUIET','1')         # the figures, without a bar for each graph
 
@@ -83,16 +84,14 @@ def observe(project:Path, python:str, tests:str, more:list)->dict:
         return json.loads(out.read_text())
 
 class Places:
-    "Where functions stand. Code that a decorator compiled anew begins at its `def`, not at its decorators."
+    "Where functions stand. Code that a decorator compiled anew begins at its `def`, not at its decorators, so the innermost one of its name around a line is meant."
     def __init__(self, code):
-        self.exact,self.spans = {},defaultdict(list)
-        for r in code.itertuples():
-            self.exact[r.file,r.line_start,r.name] = r.id
-            self.spans[r.file,r.name].append((r.line_start,r.line_end,r.id))
+        self.spans = defaultdict(list)
+        for r in code.itertuples(): self.spans[r.file,r.name].append((r.line_start,len(self.spans[r.file,r.name]),r.line_end,r.id))
     def get(self, place:tuple)->str|None:
-        "The id of the function (file, line, name), or nothing."
+        "The id of the function (file, line, name), or nothing; of several that begin together the last."
         file,line,name = place
-        return self.exact.get(place) or max(((a,id) for a,b,id in self.spans[file,name] if a<=line<=b),default=(0,None))[1]
+        return max((x for x in self.spans.get((file,name),()) if x[0]<=line<=x[2]),default=(None,))[-1]
 
 def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
     "The observed (caller, callee) pairs as entities, how many callees the graph does not know, and where functions stand: (file, first line, name) -> id."
@@ -122,7 +121,9 @@ def happened(kg, project:Path, seen:dict)->tuple[set, int, dict]:
         if who: observed.add((who,callee))
     return observed,unknown,at
 
-CLAIMED = lambda t: (t.relation=='calls')&t.status.isin(['resolved','ambiguous'])&(t.rule!='py.calls.decorated')
+def claimed(t):
+    "The calls among triples that say what is called, as written."
+    return t[(t.relation=='calls')&t.status.isin(['resolved','ambiguous'])&(t.rule!='py.calls.decorated')]
 
 ALONE = """
 import json, sys, time
@@ -132,7 +133,7 @@ from graphmer_se.parsing.corpus import Repository
 begun = time.process_time()
 kg = build([Repository(sys.argv[1],'0','unknown',Path(sys.argv[2]))])
 seconds,t = time.process_time()-begun,kg.triples[kg.triples.relation=='calls']
-print(json.dumps(dict(seconds=seconds,calls=t[['head','tail','status','rule']].values.tolist())))
+print(json.dumps(dict(seconds=seconds,calls=t[['head','relation','tail','status','rule']].to_dict('list'))))
 """
 
 def from_packages(project:Path, packages:list[Path])->tuple[set, set, float]:
@@ -140,8 +141,9 @@ def from_packages(project:Path, packages:list[Path])->tuple[set, set, float]:
     with tempfile.TemporaryDirectory() as d:
         for p in packages: shutil.copytree(p,Path(d)/p.name)
         found = json.loads(subprocess.run([sys.executable,'-c',ALONE,project.name,d],stdout=subprocess.PIPE,text=True,check=True).stdout)
-    claimed = {(h,t):status for h,t,status,rule in found['calls'] if status in ('resolved','ambiguous') and rule!='py.calls.decorated'}
-    return set(claimed),{p for p,status in claimed.items() if status=='resolved'},found['seconds']
+    calls = claimed(pd.DataFrame(found['calls']))
+    pairs = lambda t: set(zip(t['head'],t['tail']))
+    return pairs(calls),pairs(calls[calls.status=='resolved']),found['seconds']
 
 def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     "By tool: calls claimed inside the packages of a project, how many of the observed are among them, and how many of them were observed."
@@ -161,11 +163,10 @@ def rivalled(kg, project:Path, observed:set, lazy:set, python:str)->dict:
     if found := pycg_calls(packages,python):
         claims['PyCG'],seconds['PyCG'] = tidy((by_name.get(a),by_name.get(b)) for a,b in found[0]),found[1]
     if found := jedi_calls(packages):
-        at = defaultdict(list)
-        for r in inside[inside.type.isin(['Function','Method','Class','ExceptionType','Interface'])].itertuples(): at[str((project/r.file).relative_to(base)),r.name].append((r.line_start,r.line_end,r.id))
+        at = Places(inside)
         def entity(file, line, name):
-            if name=='<module>': return module.get(str((base/file).relative_to(project)))
-            return max(((a,id) for a,b,id in at[file,name] if a<=line<=b),default=(0,None))[1]
+            file = str((base/file).relative_to(project))
+            return module.get(file) if name=='<module>' else at.get((file,line,name))
         bases,names = defaultdict(list),dict(zip(e.id,e.qualified_name))
         for r in kg.triples[kg.triples.relation=='inherits_from'].itertuples(): bases[r.head].append(r.tail)
         def constructors(id, depth=0):
@@ -194,8 +195,7 @@ def compare(project:Path, seen:dict, rivals:str='')->dict:
     observed,unknown,at = happened(kg,project,seen)
     e = kg.entities[kg.entities.repository==project.name].set_index('id')
     name_of,file_of = e.qualified_name.to_dict(),e.file.to_dict()
-    calls = kg.triples.reset_index(drop=True)
-    calls = calls[CLAIMED(calls)]
+    calls = claimed(kg.triples.reset_index(drop=True))
     predicted = {(h,t):(s,r) for h,t,s,r in zip(calls['head'],calls['tail'],calls.status,calls.rule)}
     ran = {(f,l) for f,l in seen['lines']}
     evidence = kg.evidence()
@@ -274,13 +274,7 @@ def main():
         if args.fit: found = corrected(judged,args.fit,args.predict); print(json.dumps(found,indent=1)); return
         rows = by_bucket([(x,ok) for _,x,ok in judged])
         return print(json.dumps(rows) if args.json else '\n'.join('   '.join(f'{k} {v}' for k,v in r.items()) for r in rows))
-    total = dict(projects=len(results))
-    for name,part,whole in (('recall','recall','observed'),('library_recall','library_recall','library_callers'),('precision','precision','predicted_that_ran'),('resolved_precision','resolved_precision','resolved_that_ran')):
-        total[name] = round(sum((r[part] or 0)*r[whole] for r in results)/max(1,sum(r[whole] for r in results)),4)
-    for tool in TOOLS if args.rivals else ():
-        rows = [r['rivals'][tool] for r in results if tool in r['rivals'] and not any('failed' in x for x in r['rivals'].values())]     # projects that all tools got through
-        add = lambda k: sum(r[k] for r in rows)
-        total[tool] = dict(projects=len(rows),recall=round(add('found')/max(1,add('observed')),4),seen=round(add('seen')/max(1,add('claimed_that_ran')),4),cpu_seconds_per_megabyte=round(1e6*add('cpu_seconds')/max(1,add('bytes')),2))
+    total = {k:round(v,4) for k,v in call_facts(dict(projects=results)).items()}
     if args.json: return print(json.dumps(dict(total=total,projects=[{k:v for k,v in r.items() if k not in ('missed','unconfirmed')} for r in results]),indent=1))
     for r in results:
         print(f'{r["project"]:24} recall {r["recall"]:.3f} of {r["observed"]:5}, library callers {r["library_recall"] or 0:.3f} of {r["library_callers"]:5}; precision >= {r["precision"]:.3f} of {r["predicted_that_ran"]:5}, resolved {r["resolved_precision"]:.3f} of {r["resolved_that_ran"]:5}')

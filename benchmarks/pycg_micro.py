@@ -30,10 +30,11 @@ def found_edges(folder:Path)->set:
     prefix = f'{folder.name}.' if (folder/'__init__.py').exists() else ''
     return {(name(h).removeprefix(prefix),name(t).removeprefix(prefix)) for h,t in zip(calls['head'],calls['tail'])}
 
-def wanted_edges(truth:dict, folder:Path)->set:
+def of_snippet(edges, folder:Path)->set:
+    "Those edges whose both ends are code of the snippet."
     modules = {p.relative_to(folder).with_suffix('').as_posix().replace('/','.').removesuffix('.__init__') for p in folder.rglob('*.py')}
     ours = lambda n: not n.startswith('<') and any(n==m or n.startswith(m+'.') for m in modules)
-    return {(a,b) for a,called in truth.items() for b in called if ours(a) and ours(b)}
+    return {(a,b) for a,b in edges if ours(a) and ours(b)}
 
 def compared(cases:list[Path], truth:Path, edges)->dict:
     "What `edges(folder)` finds in every snippet, beside the truth."
@@ -42,18 +43,16 @@ def compared(cases:list[Path], truth:Path, edges)->dict:
         folder = case.parent
         try: found = edges(folder)
         except Exception as e: found = set(); print(f'{folder}: {e}',file=sys.stderr)
-        wanted = wanted_edges(json.loads(case.read_text()),folder)
+        wanted = of_snippet(((a,b) for a,called in json.loads(case.read_text()).items() for b in called),folder)
         rows.append(dict(case=folder.relative_to(truth).as_posix(),exact=found==wanted,missing=sorted(wanted-found),wrong=sorted(found-wanted)))
         right,wrong,missed = right+len(found&wanted),wrong+len(found-wanted),missed+len(wanted-found)
     return dict(cases=len(rows),exact=sum(r['exact'] for r in rows),edges=right+missed,right=right,wrong=wrong,precision=round(right/max(1,right+wrong),4),recall=round(right/max(1,right+missed),4),not_exact=[r for r in rows if not r['exact']])
 
 def pycg_edges(folder:Path, python:str)->set:
     "PyCG's calls between code of the snippet; as in its own tests the snippet is entered at `main.py`."
-    names = {p.relative_to(folder).with_suffix('').as_posix().replace('/','.').removesuffix('.__init__') for p in folder.rglob('*.py')}
     found = pycg_calls([folder],python,files=[folder/'main.py'],base=folder)
     if found is None: raise ValueError('PyCG failed')
-    ours = lambda n: not n.startswith('<') and any(n==m or n.startswith(m+'.') for m in names)
-    return {(a,b) for a,b in found[0] if ours(a) and ours(b)}
+    return of_snippet(found[0],folder)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])

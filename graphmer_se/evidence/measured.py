@@ -59,8 +59,9 @@ def call_facts(r:dict)->dict:
     rows = r['projects']
     found = dict(projects=len(rows),observed=sum(p['observed'] for p in rows),recall=weighted(rows,'recall','observed'),library_recall=weighted(rows,'library_recall','library_callers'),
                  precision=weighted(rows,'precision','predicted_that_ran'),resolved_precision=weighted(rows,'resolved_precision','resolved_that_ran'))
-    for tool in TOOLS:
-        if not (of := [p['rivals'][tool] for p in shared(rows)]): continue
+    both = shared(rows)
+    for tool in TOOLS if both else ():
+        of = [p['rivals'][tool] for p in both]
         add = lambda k: sum(x[k] for x in of)
         found |= {f'{tool}/{k}':v for k,v in dict(projects=len(of),observed=add('observed'),recall=add('found')/add('observed'),seen=add('seen')/add('claimed_that_ran'),seconds_per_megabyte=add('cpu_seconds')/add('bytes')*1e6).items()}
     return found
@@ -211,7 +212,7 @@ def graph_table(folder:Path|None=None)->Table:
     "What the graph was held against, a line each, with what other tools have of the same."
     folder = folder or root()/'runs'/'reference'/'graph'
     facts,rows = graph_facts(folder),[]
-    f = lambda k: facts[k]
+    f = facts.__getitem__
     def beside(n): return '; '.join(f'{t.replace("ours","we")} {f(f"{n}/{t}/recall"):.3f} and {f(f"{n}/{t}/seen"):.3f}' for t in TOOLS if f'{n}/{t}/recall' in facts)
     for n,which in (('call_oracle','that the rules were made with'),('call_oracle_unseen','that nobody had looked at')):
         if f'{n}/recall' in facts: rows.append([f'calls that the tests of {f(f"{n}/projects")} Python packages made, packages {which}',f'{f(f"{n}/observed"):,}',f'{f(f"{n}/recall"):.3f}',f'at least {f(f"{n}/precision"):.3f}',beside(n)])
