@@ -142,11 +142,11 @@ def print_summary(folder:Path):
 
 def summary(m:dict)->list[str]:
     "A line per task."
-    lines = [f'{task.replace("_"," "):18}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
-    if 'words/questions' in m: lines = [f'{"words":18}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
-    if 'completion/items' in m: lines.append(f'{"completion":18}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'completion')))+'   (F1)')
-    if 'libraries/items' in m: lines.append(f'{"libraries":18}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'libraries')))+'   (F1)')
-    return [*lines,*(f'{k:18}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
+    lines = [f'{task.replace("_"," "):20}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
+    if 'words/questions' in m: lines = [f'{"words":20}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
+    if 'completion/items' in m: lines.append(f'{"completion":20}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'completion')))+'   (F1)')
+    if 'libraries/items' in m: lines.append(f'{"libraries":20}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'libraries')))+'   (F1)')
+    return [*lines,*(f'{k:28}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c
 @corpus_app.command('list')
