@@ -142,10 +142,10 @@ def print_summary(folder:Path):
 
 def summary(m:dict)->list[str]:
     "A line per task."
-    lines = [f'{task.replace("_"," "):20}'+', '.join(f'{x} {m[f"{task}/{x}/mrr"]:.3f}' for x in methods_in(m,task))+'   (MRR)' for task in RANKING if f'{task}/questions' in m]
-    if 'words/questions' in m: lines = [f'{"words":20}'+', '.join(f'{x} {m[f"words/{x}/accuracy"]:.3f}' for x in ('encoder','5-gram','unigram'))+'   (accuracy)',*lines]
-    if 'completion/items' in m: lines.append(f'{"completion":20}'+', '.join(f'{x} {m[f"completion/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'completion')))+'   (F1)')
-    if 'libraries/items' in m: lines.append(f'{"libraries":20}'+', '.join(f'{x} {m[f"libraries/{x}/f1"]:.3f}' for x in ('fusion',*rivals_in(m,'libraries')))+'   (F1)')
+    told = lambda task,methods,measure,shown: f'{task.replace("_"," "):20}'+', '.join(f'{x} {m[f"{task}/{x}/{measure}"]:.3f}' for x in methods)+f'   ({shown})'
+    lines = [told('words',('encoder','5-gram','unigram'),'accuracy','accuracy')] if 'words/questions' in m else []
+    lines += [told(task,methods_in(m,task),'mrr','MRR') for task in RANKING if f'{task}/questions' in m]
+    lines += [told(task,('fusion',*rivals_in(m,task)),'f1','F1') for task in ('completion','libraries') if f'{task}/items' in m]
     return [*lines,*(f'{k:28}{v:.1f}' for k,v in m.items() if k.startswith('latency/'))] or ['nothing was held out: one file is too little to evaluate on']
 
 # %% ../nbs/09b_cli.ipynb #d0181c2c
