@@ -174,8 +174,10 @@ def kg_build(sources:Annotated[list[str],typer.Argument(metavar='SRC...',help='F
 @kg_app.command('check')
 def kg_check(folder:Annotated[Path,typer.Argument(metavar='DIR')], strict:Annotated[bool,typer.Option('--strict',help='Any violation fails.')]=False, json_:Json=False):
     "Check a graph against the ontology."
-    outcome = store.check(store.load(folder))
-    lines = [f'{"ok    " if c.passed else "FAILED"} {n:11} {c.share:8.4%} of {c.looked_at:,} (threshold {c.threshold})'+''.join(f'\n         {v["file"]}:{v["line_start"]}: {v["reason"]} [{v["rule"]}] {v["head"]} {v["relation"]} {v["tail"]}' for v in c.violations[:5]) for n,c in outcome.items()]
+    kg = store.load(folder)
+    outcome,named = store.check(kg),lambda id: kg[id]['qualified_name'] if id in kg else id
+    triple = lambda v: f' [{v["rule"]}] {named(v["head"])} {v["relation"]} {named(v["tail"])}' if v['relation'] else ''          # what is wrong with a file has none
+    lines = [f'{"ok    " if c.passed else "FAILED"} {n:11} {c.share:8.4%} of {c.looked_at:,} (threshold {c.threshold})'+''.join(f'\n         {v["file"]}:{v["line_start"]}: {v["reason"]}{triple(v)}' for v in c.violations[:5]) for n,c in outcome.items()]
     answer({n:c.as_dict() for n,c in outcome.items()},json_,'\n'.join(lines))
     if any(not c.passed or (strict and c.violations) for c in outcome.values()): raise typer.Exit(1)
 

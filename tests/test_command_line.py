@@ -45,7 +45,8 @@ def test_bad_files_are_left_out_with_a_reason(tmp_path):
     if os.geteuid(): assert 'cannot be read' in skipped['locked.py']
     names = set(r['name'] for r in json.loads(graphmer('kg', 'query', tmp_path/'kg', "SELECT name FROM entities WHERE type='Function'", '--json', home=tmp_path).stdout))
     assert names=={'f', 'g', 'h', 'before', 'after'}
-    assert graphmer('kg', 'check', tmp_path/'kg', home=tmp_path, check=False).returncode==1          # coverage is below its threshold, and says so
+    checked = graphmer('kg', 'check', tmp_path/'kg', home=tmp_path, check=False)
+    assert checked.returncode==1 and 'FAILED coverage' in checked.stdout and '\n         broken.py:2: does not parse here' in checked.stdout
 
 def test_offline_with_nothing_cached_falls_back_to_the_standard_library(tmp_path):
     code = "from graphmer_se.cli import find_source; s, r = find_source(None); print(s, len(r))"

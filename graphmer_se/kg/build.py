@@ -112,10 +112,10 @@ def build_repository(checkout:Checkout, facts_of=parsed, kept=None)->Part:
         if not refused:
             try: facts = facts_of(s)
             except (RecursionError,MemoryError,TooSlow) as e: refused = f'the parser gave up: {str(e) or type(e).__name__}'
-        row = dict(repository=repository.name,file=s.name,module='',language=s.language,sha256='',bytes=0,lines=0,errors=0,skipped=refused)
+        row = dict(repository=repository.name,file=s.name,module='',language=s.language,sha256='',bytes=0,lines=0,errors=0,error_line=0,skipped=refused)
         files.append(row)
         if refused: continue
-        row |= dict(sha256=facts.sha256,bytes=facts.size,lines=facts.lines,errors=len(facts.errors))
+        row |= dict(sha256=facts.sha256,bytes=facts.size,lines=facts.lines,errors=len(facts.errors),error_line=facts.error_line)
         read[s.language].append((s.name,facts))
         if not is_utf8(s.data): notes.append(f'{repository.name}: {s.name} is not valid UTF-8; the bytes that are not were replaced')
     checkout.sources.clear()

@@ -29,7 +29,7 @@ TRIPLE_SCHEMA = pa.schema([('head',pa.string()),('relation',pa.string()),('tail'
                            ('confidence',pa.float32()),('source',pa.string()),('language',pa.string()),('repository',pa.string()),('version',pa.string()),
                            *SPAN,('license',pa.string()),('evidence',pa.list_(pa.struct(SPAN)))])
 FILE_SCHEMA = pa.schema([('repository',pa.string()),('file',pa.string()),('module',pa.string()),('language',pa.string()),('sha256',pa.string()),('bytes',pa.int64()),
-                         ('lines',pa.int32()),('errors',pa.int32()),('skipped',pa.string())])
+                         ('lines',pa.int32()),('errors',pa.int32()),('error_line',pa.int32()),('skipped',pa.string())])
 TABLES = dict(entities=ENTITY_SCHEMA, triples=TRIPLE_SCHEMA, files=FILE_SCHEMA)
 STATUSES = ('resolved','external','ambiguous','unresolved')
 

@@ -47,6 +47,11 @@ class FileFacts:
     definitions:list = field(default_factory=list)
     errors:list = field(default_factory=list)           # places that did not parse
 
+    @property
+    def error_line(self)->int:
+        "The line of the first place that did not parse; 0 if all did."
+        return int(np.searchsorted(np.frombuffer(self.line_starts,'<i4'),min(self.errors)[0],side='right'))+1 if self.errors else 0
+
 # %% ../../nbs/00_parsing.ipynb #059bee17
 def line_starts(data:bytes)->bytes:
     "The offsets behind every line break, as bytes."
