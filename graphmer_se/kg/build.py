@@ -12,6 +12,7 @@ __all__ = ['PARTS', 'ROOMS', 'CLASS_TYPES', 'BACKENDS', 'Part', 'uncollected', '
 # %% ../../nbs/02d_build.ipynb #428d8f32
 import fcntl, gc, marshal, os, shutil, sys
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial, wraps
 from importlib import import_module, metadata
@@ -341,8 +342,11 @@ def finish_part(repository:Repository, folder:Path, inputs:str)->dict:
     with pa.memory_map(str(cache_folder(folder,repository)/f'{inputs}.arrow')) as source: tables = {name:pa.ipc.open_stream(source).read_all() for name in TABLES}
     tables['triples'] = finished(tables['triples'],classes)
     known = outside.filter(pc.is_in(outside['id'],value_set=tables['triples']['tail'].combine_chunks()))
-    outcome = check_graph(pa.concat_tables([tables['entities'],known]),tables['triples'],tables['files'],frozenset([repository.name]) if repository.local else frozenset())
-    return dict(hashes=write_part(Path(folder)/'.building',part_name(repository.name),tables),statistics=part_statistics(tables),skipped=left_out(tables['files']),
+    with ThreadPoolExecutor(1) as aside:        # Arrow and SHA-256 leave the interpreter to the checks
+        written = aside.submit(write_part,Path(folder)/'.building',part_name(repository.name),tables)
+        outcome = check_graph(pa.concat_tables([tables['entities'],known]),tables['triples'],tables['files'],frozenset([repository.name]) if repository.local else frozenset())
+        statistics = part_statistics(tables)
+    return dict(hashes=written.result(),statistics=statistics,skipped=left_out(tables['files']),
                 checks={n:(c.looked_at,c.threshold,c.failed,c.violations) for n,c in outcome.items()})
 
 def stands(folder:Path, repository:Repository)->bool:

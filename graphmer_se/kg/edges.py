@@ -164,29 +164,47 @@ def listed(rows:Rows)->list[tuple]:
 
 # %% ../../nbs/02c_edges.ipynb #67ed3405
 class Shares:
-    "The rows that each file adds, one file after the other. `earlier`: what `plain` gave in an earlier build; `same`: the files of it whose rows can be taken over."
+    "The entities and rows that each file adds, one file after the other. `earlier`: what `plain` gave in an earlier build of the same files; `same`: those of them whose entities and rows can be taken over."
     def __init__(self, rows:Rows, first:int=0, earlier:dict|None=None, same=frozenset()):
-        self.rows,self.first,self.roles,self.ends,self.taken = rows,first,[],[len(rows.heads)],0
-        self.spans = {n:(a,b,roles) for n,a,b,roles in earlier['files'] if n in same} if earlier else {}
+        self.rows,self.first,self.roles,self.defined,self.taken = rows,first,[],[],0
+        self.spans = {n:x for n,*x in earlier['files'] if n in same} if earlier else {}
         if self.spans: self.translate(earlier)
 
     def translate(self, earlier:dict):
-        "Give the names in the rows that are taken over the numbers of this build."
+        "Give what is taken over the numbers of this build."
+        rows,ids,names = self.rows,earlier['ids'],earlier['names']
         heads,tails,how = (np.frombuffer(earlier[k],np.int32) for k in ('heads','tails','how'))
-        number,way = np.full(len(earlier['names']),-1,np.int32),np.full(len(earlier['ways']),-1,np.int32)
-        used = np.zeros(len(heads),bool)
-        for a,b,_ in self.spans.values(): used[a:b] = True
-        for n in np.union1d(heads[used],tails[used]).tolist(): number[n] = self.rows.number(*earlier['names'][n])
-        for w in np.unique(how[used]).tolist(): way[w] = self.rows.way(*earlier['ways'][w])
-        shift = (self.first-earlier['first'])<<2*OFFSET
-        self.columns = number[heads],number[tails],way[how],np.frombuffer(earlier['places'],np.int64)+shift
+        self.number,way = np.full(len(names),-1,np.int32),np.full(len(earlier['ways']),-1,np.int32)
+        used,ends = np.zeros(len(heads),bool),np.zeros(len(names),bool)
+        for a,b,_,defined,_ in self.spans.values(): used[a:b] = True; ends[defined] = True
+        ends[heads[used]] = ends[tails[used]] = True
+        for n in np.flatnonzero(ends).tolist():
+            if (now := rows.numbers.get(names[n])) is None:
+                now = rows.numbers[names[n]] = len(rows.ids)
+                rows.ids.append(ids[n])
+            self.number[n] = now
+        for w in np.unique(how[used]).tolist(): way[w] = rows.way(*earlier['ways'][w])
+        self.shift = self.first-earlier['first']
+        self.columns = self.number[heads],self.number[tails],way[how],np.frombuffer(earlier['places'],np.int64)+(self.shift<<2*OFFSET)
+
+    def define(self, file:str, make)->list[int]:
+        "The numbers of the entities of the next file: those of the earlier build, or those that `make()` gives."
+        entities = self.rows.entities
+        if file in self.spans:
+            _,_,_,old,said = self.spans[file]
+            numbers = self.number[old].tolist()
+            entities.update(zip(numbers,said if not self.shift else ((*e[:5],e[5]+self.shift,*e[6:]) for e in said)))
+        else: numbers = make()
+        self.defined.append((numbers,[entities[n] for n in numbers]))
+        return numbers
 
     def add(self, file:str, make):
         "The rows of the next file: those of the earlier build, or those that `make()` adds."
         rows = self.rows
+        if not self.roles: self.ends = [len(rows.heads)]
         roles,rows.roles = rows.roles,defaultdict(set)
         if file in self.spans:
-            a,b,played = self.spans[file]
+            a,b,played,*_ = self.spans[file]
             for into,column in zip((rows.heads,rows.tails,rows.how,rows.places),self.columns): into.frombytes(column[a:b].tobytes())
             for name,role in played: rows.roles[name].add(role)
             self.taken += 1
@@ -200,7 +218,8 @@ class Shares:
         "What a later build has to know, for `marshal`; `files`: the names of those that were added."
         rows,start = self.rows,self.ends[0]
         columns = {k:x[start:].tobytes() for k,x in dict(heads=rows.heads,tails=rows.tails,how=rows.how,places=rows.places).items()}
-        return dict(columns,first=self.first,names=list(rows.numbers),ways=rows.ways,files=[(n,a-start,b-start,r) for n,a,b,r in zip(files,self.ends,self.ends[1:],self.roles)])
+        return dict(columns,first=self.first,names=list(rows.numbers),ids=rows.ids,ways=rows.ways,
+                    files=[(n,a-start,b-start,r,*d) for n,a,b,r,d in zip(files,self.ends,self.ends[1:],self.roles,self.defined)])
 
 # %% ../../nbs/02c_edges.ipynb #5a05b936
 def repository_entity(rows:Rows)->int:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['TESTS', 'MOST_OVERRIDERS', 'MOST_RENEWED', 'NAMELESS', 'JavaEdges', 'is_exception', 'definition_type', 'describe',
-           'define_package', 'define_file', 'structure_edges', 'package_tree', 'library_of', 'import_edges',
-           'named_classes', 'type_edges', 'declared_edges', 'base_edges', 'plainly', 'overridden', 'overriding',
-           'override_edges', 'call_edges', 'body_edges', 'file_edges', 'annotation_entities', 'java_edges', 'unplaced',
-           'declarations', 'renewed', 'unchanged']
+           'define_package', 'file_entities', 'define_file', 'structure_edges', 'package_tree', 'library_of',
+           'import_edges', 'named_classes', 'type_edges', 'declared_edges', 'base_edges', 'plainly', 'overridden',
+           'overriding', 'override_edges', 'call_edges', 'body_edges', 'file_edges', 'annotation_entities',
+           'java_edges', 'unplaced', 'declarations', 'renewed', 'unchanged']
 
 # %% ../../nbs/02c_java_edges.ipynb #dde4e019
 from .edges import Rows, Shares, acquainted, is_test_file, repository_entity
@@ -88,19 +88,27 @@ def define_package(e:JavaEdges, name:str, m:int)->int:
         e.packages[name] = e.rows.entity('package','Module',name.rsplit('.',1)[-1],name or '(unnamed)',name,e.first+info,*f.package_place,dict(doc=f.doc) if f.doc else None)
     return e.packages[name]
 
-def define_file(e:JavaEdges, m:int):
-    "The entities of one file."
+def file_entities(e:JavaEdges, m:int)->list[int]:
+    "The entity of one file, and those of its definitions."
     rows,f,file = e.rows,e.world.facts[m],e.world.files[m]
     at = e.first+m
-    define_package(e,f.package,m)
-    e.file_ids[m] = rows.entity('file','File',file.rsplit('/',1)[-1],file,f.package,at,0,f.size)
+    found = [rows.entity('file','File',file.rsplit('/',1)[-1],file,f.package,at,0,f.size)]
     for i,d in enumerate(f.definitions):
         outermost = i
         while f.definitions[outermost].within>=0: outermost = f.definitions[outermost].within
         top = e.world.classes[m,outermost]
         again = '' if e.world.by_name[top.name][0] is top else f'@{file}'      # the same class in another source tree
         qualified = (f'{f.package}.{d.qualname}' if f.package else d.qualname)+again
-        e.ids[m,i] = rows.entity('definition',definition_type(e,m,i,d),d.name,qualified,f.package,at,*d.place,describe(d))
+        found.append(rows.entity('definition',definition_type(e,m,i,d),d.name,qualified,f.package,at,*d.place,describe(d)))
+    return found
+
+def define_file(e:JavaEdges, m:int, shares:Shares):
+    "What one file defines, made now or taken over."
+    f = e.world.facts[m]
+    define_package(e,f.package,m)
+    e.file_ids[m],*ids = shares.define(e.world.files[m],lambda: file_entities(e,m))
+    for i,d in enumerate(f.definitions):
+        e.ids[m,i] = ids[i]
         if d.form=='method' and d.owner>=0: e.named.setdefault(d.name,[]).append((m,i))
 
 def structure_edges(e:JavaEdges, m:int):
@@ -279,9 +287,9 @@ def annotation_entities(e:JavaEdges):
 def java_edges(rows:Rows, world:World, earlier:dict|None=None, same=frozenset())->Shares:
     "All entities and triples of the Java files of a repository; rows of the files in `same` come from what an `earlier` build left."
     e = JavaEdges(rows,world)
-    for m in range(len(world.files)): define_file(e,m)
-    package_tree(e)
     shares = Shares(rows,e.first,earlier,same)
+    for m in range(len(world.files)): define_file(e,m,shares)
+    package_tree(e)
     for m,name in enumerate(world.files): shares.add(name,lambda: file_edges(e,m))
     annotation_entities(e)
     return shares
