@@ -111,6 +111,7 @@ def define_file(e:JavaEdges, m:int, shares:Shares):
         e.ids[m,i] = ids[i]
         if d.form=='method' and d.owner>=0: e.named.setdefault(d.name,[]).append((m,i))
 
+# %% ../../nbs/02c_java_edges.ipynb #2db0a8a3
 def structure_edges(e:JavaEdges, m:int):
     "What stands in what, in one file."
     f,fid = e.world.facts[m],e.file_ids[m]
