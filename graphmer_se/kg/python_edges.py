@@ -6,8 +6,9 @@
 __all__ = ['RECEIVERS', 'BY_LANGUAGE', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_type', 'function_type', 'arity',
            'describe', 'define_file', 'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of',
            'reason_unresolved', 'unresolved', 'with_code', 'by_somebody', 'call_edges', 'property_edges',
-           'import_edges', 'named_types', 'aliased_types', 'type_edges', 'exception_edges', 'decorator_edges',
-           'base_edges', 'override_edges', 'module_variable', 'name_edges', 'attribute_edges', 'python_edges']
+           'truth_method', 'truth_edges', 'import_edges', 'named_types', 'aliased_types', 'type_edges',
+           'exception_edges', 'decorator_edges', 'base_edges', 'override_edges', 'module_variable', 'name_edges',
+           'attribute_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
@@ -25,7 +26,7 @@ class Edges:
         self.rows,self.modules,self.facts,self.flow = rows,modules,modules.facts,solve(modules)
         self.first = len(rows.files)                        # our files may not be the first
         for name,f in zip(modules.files,self.facts): rows.file(name,'python',f.line_starts)
-        self.module_ids,self.file_ids,self.ids,self.variables,self.types,self.speakers = {},{},{},{},{},{}
+        self.module_ids,self.file_ids,self.ids,self.variables,self.types,self.speakers,self.truths = {},{},{},{},{},{},{}
         self.loads = (-1,{})                                # of the file that is read now: attribute -> what it was read from
         self.imports = [{v:what for v,origin,*what in f.seeds if origin==IMPORTED} for f in self.facts]
         self.raised = {self.flow.a[o] for m,f in enumerate(self.facts) for n in f.mentions if n.kind in ('raise','catch') for o in exceptions(self,m,n) if self.flow.kind[o]==CLASS}
@@ -217,6 +218,7 @@ def call_edges(e:Edges, m:int, index:int):
             else: relation,tail = 'instantiates' if f.kind[o]==CLASS else 'calls',e.ids[f.a[o]]
             if f.kind[o]!=EXTERNAL or written: e.triple(head,relation,tail,f'py.{relation}.{how or first}',m,s.start,s.end,status,confidence)
 
+# %% ../../nbs/02c_python_edges.ipynb #0c8a1e0c
 def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, write:bool):
     "Reading a property calls its getter, writing it its setter; so do `__getattr__` and `__setattr__`."
     f = e.flow
@@ -226,6 +228,20 @@ def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, wri
     for g in found:
         status,confidence = status_of(e,found)
         e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.protocol' if f.definition(g).name.startswith('__') else 'py.calls.property',m,start,start+len(name.encode()),status,confidence)
+
+def truth_method(e:Edges, c:tuple, methods:dict)->tuple|None:
+    "What runs when an instance of a class is asked whether it is true: its `__bool__`, or its `__len__`."
+    if c not in e.truths:
+        order = [b for b in resolution_order(e.flow,c) if not isinstance(b,str)]
+        e.truths[c] = next(((b[0],methods[(*b,n)]) for n in ('__bool__','__len__') for b in order if (*b,n) in methods),None)
+    return e.truths[c]
+
+def truth_edges(e:Edges, m:int, scope:int, variable:int, start:int, end:int, methods:dict):
+    "What runs when a condition asks a value whether it is true."
+    f = e.flow
+    asked = [truth_method(e,f.a[o],methods) for o in e.held(m,variable) if f.kind[o]==INSTANCE]
+    found = [x for x in dict.fromkeys(asked) if x is not None and e.knows(m,x[0])]
+    for x in found: e.triple(speaker(e,m,scope),'calls',e.ids[x],'py.calls.protocol',m,start,end,*(('resolved',1.0) if len(found)==1 else ('ambiguous',1/len(found))))
 
 def import_edges(e:Edges, m:int, level:int, module:str, name:str|None, start:int, end:int, root:int):
     "What a module imports, and the libraries that it and its repository depend on."
@@ -361,6 +377,7 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
     for m in range(len(e.facts)): define_file(e,m)
     root = package_tree(e)
     methods = {(m,d.owner,d.name):i for m,f in enumerate(e.facts) for i,d in enumerate(f.definitions) if d.kind=='function' and d.owner>=0 and not {'accessor','declared','lambda'}&set(d.flags)}
+    truthful = any(name in ('__bool__','__len__') for *_,name in methods)
     for m,facts in enumerate(e.facts):
         for index in range(len(facts.sites)): call_edges(e,m,index)
         for _,level,module,name,start,end in facts.imports: import_edges(e,m,level,module,name,start,end,root)
@@ -370,6 +387,7 @@ def python_edges(rows:Rows, modules:Modules)->Rows:
             decorator_edges(e,m,i)
             if d.kind=='class': base_edges(e,m,i)
         name_edges(e,m)
+        for t in facts.truths if truthful else (): truth_edges(e,m,*t,methods)
         for scope,base,name,start,write in facts.attributes:
             property_edges(e,m,scope,base,name,start,write)
             attribute_edges(e,m,scope,base,name,start,write)

@@ -14,7 +14,7 @@ from ..core import sha256_bytes
 from .facts import Clock, line_starts
 from .python_variables import (CALL, DECORATED, DEFINITION, ENTER, Frame, Hint, IMPLICIT, IMPORTED, Mention, NARROW, Parameter,
     PythonDefinition, PythonFacts, Walk, bind, close_frames, close_loop, merge, open_frame, qualname, read)
-from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, each, either, expression, inside, item, loaded, mention,
+from graphmer_se.parsing.python_expressions import (OPERATORS, READERS, SHARED, annotation, assign, call, condition, each, either, expression, inside, item, loaded, mention,
     reader, site, subscripts, written)
 from .python_tree import (ATTRIBUTE, CALL_NODE, COMMENT, F_ALIAS, F_ALTERNATIVE, F_ARGUMENTS, F_BODY, F_CONDITION, F_CONSEQUENCE,
     F_DEFINITION, F_FUNCTION, F_LEFT, F_MODULE, F_NAME, F_OPERATOR, F_PARAMETERS, F_RETURN, F_RIGHT, F_SUBJECT, F_SUPERCLASSES, F_TYPE, F_VALUE,
@@ -153,26 +153,26 @@ def narrow(w:Walk, tests:list):
 
 @reader('assert_statement')
 def _assert(w, node):
-    inside(w,node)
-    narrow(w,tested(w,next(iter(node.named_children),None),True))
+    for i,c in enumerate(parts := without_comments(node)): (expression if i else condition)(w,c)
+    narrow(w,tested(w,next(iter(parts),None),True))
 
 # %% ../../nbs/00a_python.ipynb #8719b310
 @reader('if_statement')
 def _if(w, node):
-    condition = node.child_by_field_id(F_CONDITION)
-    expression(w,condition)
+    asked = node.child_by_field_id(F_CONDITION)
+    condition(w,asked)
     outside,exits,otherwise,before = w.frame.now,[],False,w.frame.checking
     w.frame.now = dict(outside)
-    narrow(w,tested(w,condition,True))
-    w.frame.checking = before or w.text(condition).rsplit('.',1)[-1]=='TYPE_CHECKING'
+    narrow(w,tested(w,asked,True))
+    w.frame.checking = before or w.text(asked).rsplit('.',1)[-1]=='TYPE_CHECKING'
     branch(w,node.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
     w.frame.checking = before
     entry = w.frame.now = dict(outside)
-    narrow(w,tested(w,condition,False))
+    narrow(w,tested(w,asked,False))
     for child in node.named_children:
         if child.kind_id in ELIF:
             w.frame.now = dict(entry)
-            expression(w,child.child_by_field_id(F_CONDITION))
+            condition(w,child.child_by_field_id(F_CONDITION))
             narrow(w,tested(w,child.child_by_field_id(F_CONDITION),True))
             branch(w,child.child_by_field_id(F_CONSEQUENCE),w.frame.now,exits)
         elif child.kind_id in ELSE:
@@ -187,7 +187,7 @@ def _loop(w, node):
     entry,outer = frame.now,frame.exits
     frame.now,frame.exits,w.dead = dict(entry),[],False
     if source is not None: assign(w,node.child_by_field_id(F_LEFT),value,'loop',False)
-    else: expression(w,node.child_by_field_id(F_CONDITION))
+    else: condition(w,node.child_by_field_id(F_CONDITION))
     block(w,node.child_by_field_id(F_BODY))
     close_loop(w,entry,frame.exits)
     frame.exits = outer

@@ -101,6 +101,7 @@ class PythonFacts(FileFacts):
     seeds:list = field(default_factory=list)         # (variable, origin, …)
     sites:list = field(default_factory=list)
     attributes:list = field(default_factory=list)    # (scope, base, name, start, is it written)
+    truths:list = field(default_factory=list)        # (scope, variable, start, end) of what a condition asks whether it is true
     fields:dict = field(default_factory=dict)        # (class, name) -> where a method first assigns self.name
     class_fields:list = field(default_factory=list)  # (scope, name) of annotated names in class bodies
     writes:list = field(default_factory=list)        # (scope, name, start)
