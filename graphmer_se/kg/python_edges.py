@@ -237,11 +237,11 @@ def truth_method(e:Edges, c:tuple, methods:dict)->tuple|None:
     return e.truths[c]
 
 def truth_edges(e:Edges, m:int, scope:int, variable:int, start:int, end:int, methods:dict):
-    "What runs when a condition asks a value whether it is true."
-    f = e.flow
-    asked = [truth_method(e,f.a[o],methods) for o in e.held(m,variable) if f.kind[o]==INSTANCE]
-    found = [x for x in dict.fromkeys(asked) if x is not None and e.knows(m,x[0])]
-    for x in found: e.triple(speaker(e,m,scope),'calls',e.ids[x],'py.calls.protocol',m,start,end,*(('resolved',1.0) if len(found)==1 else ('ambiguous',1/len(found))))
+    "What runs when a condition asks a value whether it is true. Most values run nothing, so all that the variable may hold are candidates."
+    f,held = e.flow,e.held(m,variable)
+    found = dict.fromkeys(truth_method(e,f.a[o],methods) for o in held if f.kind[o]==INSTANCE)
+    for x in found:
+        if x is not None and e.knows(m,x[0]): e.triple(speaker(e,m,scope),'calls',e.ids[x],'py.calls.protocol',m,start,end,*(('resolved',1.0) if len(held)==1 else ('ambiguous',1/len(held))))
 
 def import_edges(e:Edges, m:int, level:int, module:str, name:str|None, start:int, end:int, root:int):
     "What a module imports, and the libraries that it and its repository depend on."
