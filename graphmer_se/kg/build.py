@@ -375,8 +375,8 @@ def build_to(
     with alone(folder):
         if full: shutil.rmtree(folder/'.cache',ignore_errors=True)
         shutil.rmtree(folder/'.building',ignore_errors=True)
-        def each(function, repositories, about, *more):   # in parallel the longest goes first
-            if workers>1: repositories = sorted(repositories,key=lambda r: (-sum(f.path.stat().st_size for f in source_files(r.folder)[0]),r.name))
+        def each(function, repositories, about, *more):   # the largest goes first: nobody waits for it in the end, and it finds the memory in one piece
+            if len(repositories)>1: repositories = sorted(repositories,key=lambda r: (-sum(f.path.stat().st_size for f in source_files(r.folder)[0]),r.name))
             jobs = [joblib.delayed(function)(r,folder,*(m[r.name] if isinstance(m,dict) else m for m in more)) for r in repositories]
             return dict(zip([r.name for r in repositories],parallel(jobs,workers,backend,about)))
         resolved = each(resolve_part,todo,'knowledge graph',key)
