@@ -933,6 +933,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'graphmer_se.kg.build.described': ('build.html#described', 'graphmer_se/kg/build.py'),
                                       'graphmer_se.kg.build.engine': ('build.html#engine', 'graphmer_se/kg/build.py'),
                                       'graphmer_se.kg.build.exchange': ('build.html#exchange', 'graphmer_se/kg/build.py'),
+                                      'graphmer_se.kg.build.expected': ('build.html#expected', 'graphmer_se/kg/build.py'),
                                       'graphmer_se.kg.build.external_entities': ('build.html#external_entities', 'graphmer_se/kg/build.py'),
                                       'graphmer_se.kg.build.external_type': ('build.html#external_type', 'graphmer_se/kg/build.py'),
                                       'graphmer_se.kg.build.finish_part': ('build.html#finish_part', 'graphmer_se/kg/build.py'),

@@ -223,8 +223,9 @@ def keep_memory()->bool:
     return all([set_option(option,value) for option,value in ((-4,0),(-1,2**31-1),(-2,64*2**20))])  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 def give_back():
-    "Return freed memory to the system: what is left between freed pieces keeps whole pages."
+    "Return freed memory to the system: what is left between freed pieces keeps whole pages, and Arrow keeps what it has had."
     gc.collect()
+    pa.default_memory_pool().release_unused()
     with contextlib.suppress(OSError,AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
 def peak_memory_bytes()->int:
