@@ -28,6 +28,7 @@ def measurements(folder:Path)->dict[str,dict]:
 def keep_measurement(folder:Path, name:str, benchmark:str, arguments:list[str], result, seconds:float)->Path:
     "Keep what a benchmark said, count anew what all of them say, and seal the folder."
     if benchmark not in COUNTS: raise GraphmerError(f'nothing is counted of {benchmark!r}', f'benchmarks: {", ".join(COUNTS)}')
+    COUNTS[benchmark](result)               # what cannot be counted is not kept
     plain = [Path(a).name if Path(a).is_absolute() or '..' in Path(a).parts else a for a in arguments]
     about = {k:v for k,v in environment_facts().items() if k in ('cpu','cores','memory_gb','python')}
     folder = Path(folder)
