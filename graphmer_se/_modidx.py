@@ -1551,8 +1551,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'graphmer_se/kg/python_resolution.py'),
                                                   'graphmer_se.kg.python_resolution.instance_of': ( 'python_resolution.html#instance_of',
                                                                                                     'graphmer_se/kg/python_resolution.py'),
-                                                  'graphmer_se.kg.python_resolution.is_fixture': ( 'python_resolution.html#is_fixture',
-                                                                                                   'graphmer_se/kg/python_resolution.py'),
                                                   'graphmer_se.kg.python_resolution.is_test_class': ( 'python_resolution.html#is_test_class',
                                                                                                       'graphmer_se/kg/python_resolution.py'),
                                                   'graphmer_se.kg.python_resolution.make_classes': ( 'python_resolution.html#make_classes',

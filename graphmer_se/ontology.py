@@ -155,14 +155,14 @@ def check_acyclic(c:Coded, ontology:Ontology)->Check:
         check.fail('lies on a cycle',c.triples,rows[component[head]==component[tail]])
     return check
 
-def is_fixture(said:dict)->bool:
-    "Whether pytest calls a routine of these attributes, by the names of its parameters."
-    return any(n.rsplit('.',1)[-1]=='fixture' for n in said.get('decorators',()))
+def is_fixture(decorators)->bool:
+    "Whether decorators make a fixture of pytest, which is called by the names of its parameters."
+    return any(n.rsplit('.',1)[-1]=='fixture' for n in decorators)
 
 def check_signatures(c:Coded, ontology:Ontology)->Check:
     "An overriding method must accept the positional arguments which the overridden one requires."
     rows = np.flatnonzero(c.of([r.name for r in ontology.relations.values() if r.signature])&c.resolved&(c.head>=0)&(c.tail>=0))
-    rows = rows[[not is_fixture(c.said(h)) for h in c.head[rows].tolist()]] if len(rows) else rows
+    rows = rows[[not is_fixture(c.said(h).get('decorators',())) for h in c.head[rows].tolist()]] if len(rows) else rows
     check = Check('signature', len(rows), ontology.thresholds['signature'])
     for row,mine,theirs in zip(rows,*(map(c.said,end[rows].tolist()) for end in (c.head,c.tail))):
         if not mine.get('arity') or not theirs.get('arity'): continue

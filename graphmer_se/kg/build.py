@@ -383,17 +383,17 @@ def build_to(
     with alone(folder):
         if full: shutil.rmtree(folder/'.cache',ignore_errors=True)
         shutil.rmtree(folder/'.building',ignore_errors=True)
-        def each(function, repositories, about, *more):   # the longest goes first: nobody waits for it in the end, and it finds memory in one piece
-            if len(repositories)>1: repositories = sorted(repositories,key=lambda r: (-expected(r),r.name))
+        order = sorted(todo,key=lambda r: (-expected(r),r.name)) if len(todo)>1 else todo     # the longest goes first: nobody waits for it in the end, and it finds memory in one piece
+        def each(function, repositories, about, *more):
             jobs = [joblib.delayed(function)(r,folder,*(m[r.name] if isinstance(m,dict) else m for m in more)) for r in repositories]
             return dict(zip([r.name for r in repositories],parallel(jobs,workers,backend,about)))
-        resolved = each(resolve_part,todo,'knowledge graph',key)
+        resolved = each(resolve_part,order,'knowledge graph',key)
         outside,_ = outside_of([resolved[r.name][1] for r in todo])
         write_table(outside,folder/'.cache'/'outside.parquet')
         record,outside_key = Cache(folder/'.cache'/'finished.marshal',key),table_hash(outside)
         asked = {r.name:f'{resolved[r.name][0]}|{outside_key}|{r.local}' for r in todo}
         results = {r.name:record.state['results'][r.name] for r in todo if record.state.get('asked',{}).get(r.name)==asked[r.name] and stands(folder,r)}
-        results |= each(finish_part,[r for r in todo if r.name not in results],'checks',{n:inputs for n,(inputs,_,_) in resolved.items()})
+        results |= each(finish_part,[r for r in order if r.name not in results],'checks',{n:inputs for n,(inputs,_,_) in resolved.items()})
         skipped = [s for r in todo for s in results[r.name]['skipped']]
         refuse_empty(todo,skipped,sum(r['statistics']['files'] for r in results.values()))
         hashes = write_part(folder/'.building',OUTSIDE,dict(entities=outside))

@@ -166,7 +166,7 @@ def listed(rows:Rows)->list[tuple]:
 class Shares:
     "The entities and rows that each file adds, one file after the other. `earlier`: what `plain` gave in an earlier build of the same files; `same`: those of them whose entities and rows can be taken over."
     def __init__(self, rows:Rows, first:int=0, earlier:dict|None=None, same=frozenset()):
-        self.rows,self.first,self.roles,self.defined,self.taken = rows,first,[],[],0
+        self.rows,self.first,self.defined,self.added,self.taken = rows,first,[],[],0
         self.spans = {n:x for n,*x in earlier['files'] if n in same} if earlier else {}
         if self.spans: self.translate(earlier)
 
@@ -200,8 +200,7 @@ class Shares:
 
     def add(self, file:str, make):
         "The rows of the next file: those of the earlier build, or those that `make()` adds."
-        rows = self.rows
-        if not self.roles: self.ends = [len(rows.heads)]
+        rows,start = self.rows,len(self.rows.heads)
         roles,rows.roles = rows.roles,defaultdict(set)
         if file in self.spans:
             a,b,played,*_ = self.spans[file]
@@ -209,17 +208,17 @@ class Shares:
             for name,role in played: rows.roles[name].add(role)
             self.taken += 1
         else: make()
-        self.roles.append([(n,r) for n,played in rows.roles.items() for r in sorted(played)])
-        self.ends.append(len(rows.heads))
-        for n,r in self.roles[-1]: roles[n].add(r)
+        found = [(n,r) for n,played in rows.roles.items() for r in sorted(played)]
+        self.added.append((start,len(rows.heads),found))
+        for n,r in found: roles[n].add(r)
         rows.roles = roles
 
     def plain(self, files:list[str])->dict:
         "What a later build has to know, for `marshal`; `files`: the names of those that were added."
-        rows,start = self.rows,self.ends[0]
+        rows,start = self.rows,self.added[0][0]
         columns = {k:x[start:].tobytes() for k,x in dict(heads=rows.heads,tails=rows.tails,how=rows.how,places=rows.places).items()}
         return dict(columns,first=self.first,names=list(rows.numbers),ids=rows.ids,ways=rows.ways,
-                    files=[(n,a-start,b-start,r,*d) for n,a,b,r,d in zip(files,self.ends,self.ends[1:],self.roles,self.defined)])
+                    files=[(n,a-start,b-start,r,*d) for n,(a,b,r),d in zip(files,self.added,self.defined)])
 
 # %% ../../nbs/02c_edges.ipynb #5a05b936
 def repository_entity(rows:Rows)->int:

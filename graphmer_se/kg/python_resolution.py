@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NAME_OPENS', 'TEST_METHODS', 'seed', 'seed_constant', 'seed_receiver', 'imported', 'promised', 'instance_of',
-           'enclosing_class', 'annotate', 'bind_caught', 'is_fixture', 'hand_fixtures', 'visible_fixture',
-           'hand_parameters', 'is_test_class', 'seed_test_classes', 'solve', 'decorated_classes', 'settle_keys',
-           'settle_decorators', 'provider', 'settle_receivers', 'make_classes', 'settle_tests']
+           'enclosing_class', 'annotate', 'bind_caught', 'hand_fixtures', 'visible_fixture', 'hand_parameters',
+           'is_test_class', 'seed_test_classes', 'solve', 'decorated_classes', 'settle_keys', 'settle_decorators',
+           'provider', 'settle_receivers', 'make_classes', 'settle_tests']
 
 # %% ../../nbs/02a_python_resolution.ipynb #3f89a430
 import re
@@ -18,6 +18,7 @@ from .python_values import MOST_BELOW, apply, assigned, body_names, bound_to, de
 from .python_uses import apply_use, tested_classes
 from .python_library import elements, outside
 from .python_names import BUILTINS, Modules, import_module, lacks, star_sources
+from ..ontology import is_fixture
 from ..parsing.python_variables import ALIASED, CONSTANT, CONTAINERS, DECORATED, DEFINITION, DISPLAY, KEYED, MAPPINGS, NARROW, SET, UNIONS, PythonFacts
 
 # %% ../../nbs/02a_python_resolution.ipynb #1bf6137a
@@ -152,17 +153,15 @@ def bind_caught(f:Flow, source:int, target:int):
     f.watch(source,caught)
 
 # %% ../../nbs/02a_python_resolution.ipynb #b8a2dcf0
-def is_fixture(d)->bool: return any(t.rsplit('.',1)[-1]=='fixture' for t in d.decorators)
-
 def hand_fixtures(f:Flow):
     "Tie the parameters of tests and fixtures to the fixtures they name."
     found = defaultdict(list)
     for m,facts in enumerate(f.facts):
         for d in facts.definitions:
-            if d.kind=='function' and is_fixture(d): found[d.name].append((m,d))
+            if d.kind=='function' and is_fixture(d.decorators): found[d.name].append((m,d))
     for m,facts in enumerate(f.facts) if found else ():
         for d in facts.definitions:
-            if d.kind!='function' or not (d.name.startswith('test') or is_fixture(d)): continue
+            if d.kind!='function' or not (d.name.startswith('test') or is_fixture(d.decorators)): continue
             for p in d.parameters:
                 for fm,fixture in visible_fixture(f,m,d,found.get(p.name,())):
                     given = fixture.yields or fixture.result

@@ -102,7 +102,7 @@ def condition(w:Walk, node:Node|None)->int:
     if v and v not in w.constant_variables and node.kind_id in ASKED: w.facts.truths.append((w.frame.scope,v,node.start_byte,node.end_byte))
     return v
 
-ASKED = kinds('identifier','attribute','call','subscript','named_expression','await','binary_operator')
+ASKED = IDENTIFIER|ATTRIBUTE|CALL_NODE|SUBSCRIPT|BINARY|kinds('named_expression','await')
 
 @reader('not_operator')
 def _not(w, node):
