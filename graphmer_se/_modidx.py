@@ -643,6 +643,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.speed_facts': ( 'measured.html#speed_facts',
                                                                                               'graphmer_se/evidence/measured.py'),
+                                               'graphmer_se.evidence.measured.told_apart': ( 'measured.html#told_apart',
+                                                                                             'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.tool_table': ( 'measured.html#tool_table',
                                                                                              'graphmer_se/evidence/measured.py'),
                                                'graphmer_se.evidence.measured.tools_picture': ( 'measured.html#tools_picture',

@@ -137,7 +137,7 @@ class Attend(torch.autograd.Function):
         if gradient is None: return above,None,None,None,None
         weights,q,k,v = ctx.saved_tensors
         of_bias = torch.empty_like(weights) if above is None else above.contiguous()
-        of_q,of_k,of_v,gradient = *(torch.empty_like(x) for x in (q,k,v)),gradient.contiguous()
+        of_q,of_k,of_v,gradient = (*(torch.empty_like(x) for x in (q,k,v)),gradient.contiguous())
         for part in parts_in_cache(weights):
             here = torch._softmax_backward_data(torch.bmm(gradient[part],v[part].transpose(-1,-2)),weights[part],-1,weights.dtype)
             torch.bmm(here,k[part],out=of_q[part]); torch.bmm(here.transpose(-1,-2),q[part],out=of_k[part]); torch.bmm(weights[part].transpose(-1,-2),gradient[part],out=of_v[part])
