@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['RECEIVERS', 'BY_LANGUAGE', 'CONSTRUCTORS', 'Edges', 'top', 'exceptions', 'class_type', 'function_type', 'arity',
            'describe', 'define_file', 'package_tree', 'speaker', 'is_function', 'status_of', 'binding', 'rule_of',
-           'reason_unresolved', 'unresolved', 'with_code', 'by_somebody', 'call_edges', 'property_edges',
-           'truth_method', 'truth_edges', 'import_edges', 'named_types', 'aliased_types', 'type_edges',
-           'exception_edges', 'decorator_edges', 'base_edges', 'override_edges', 'module_variable', 'name_edges',
-           'attribute_edges', 'python_edges']
+           'reason_unresolved', 'unresolved', 'with_code', 'by_somebody', 'other_receivers', 'call_edges',
+           'property_edges', 'truth_method', 'truth_edges', 'import_edges', 'named_types', 'aliased_types',
+           'type_edges', 'exception_edges', 'decorator_edges', 'base_edges', 'override_edges', 'module_variable',
+           'name_edges', 'attribute_edges', 'python_edges']
 
 # %% ../../nbs/02c_python_edges.ipynb #cbca4913
 from .edges import Rows, acquainted, is_test_file, repository_entity
@@ -199,6 +199,12 @@ def by_somebody(text:str)->bool:
     "Whether somebody wrote the call of a site; those of the language have the name of what is called there, `@` or `raise` for a text."
     return text not in BY_LANGUAGE
 
+def other_receivers(e:Edges, m:int, site, target:int)->int:
+    "How many of the objects that an operator may be asked of would not run `target`; `None` would raise."
+    f = e.flow
+    def runs(o): return f.kind[o]==INSTANCE and any(x==target or f.kind[x]==BOUND and f.a[x]==target for x in f.held.get(f.lookups.get((o,site.text,None)),()))
+    return sum(f.kind[o] in (INSTANCE,OF,CONTAINER) and f.a[o]!='builtins.NoneType' and not runs(o) for o in e.held(m,site.callee))
+
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
     f,s,targets = e.flow,e.facts[m].sites[index],e.flow.targets.get((m,index))
@@ -213,6 +219,7 @@ def call_edges(e:Edges, m:int, index:int):
     for how in dict.fromkeys(targets.values()):
         group = with_code(f,[o for o,h in targets.items() if h==how])
         status,confidence = status_of(e,group)
+        if how=='protocol' and not written and len(group)==1 and (n := other_receivers(e,m,s,group[0])): status,confidence = 'ambiguous',1/(n+1)
         for o in group:
             if f.kind[o]==EXTERNAL: relation,tail = 'invokes',e.rows.external(f.a[o],'call')
             else: relation,tail = 'instantiates' if f.kind[o]==CLASS else 'calls',e.ids[f.a[o]]
@@ -223,10 +230,10 @@ def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, wri
     "Reading a property calls its getter, writing it its setter; so do `__getattr__` and `__setattr__`."
     f = e.flow
     called = lambda o: f.hooked.get((o,name),()) if write else f.getters.get(f.lookups.get((o,name,None)),())
-    found = list(dict.fromkeys(g for o in e.held(m,base) if f.kind[o]==INSTANCE for g in called(o)))
-    found = with_code(f,found)
+    given = {o:called(o) for o in e.held(m,base) if f.kind[o]==INSTANCE}
+    found = with_code(f,list(dict.fromkeys(g for of in given.values() for g in of)))
     for g in found:
-        status,confidence = status_of(e,found)
+        status,confidence = status_of(e,found) if all(given.values()) and f.definition(g).name!='__getattr__' else ('ambiguous',1/(len(given)+1))
         e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.protocol' if f.definition(g).name.startswith('__') else 'py.calls.property',m,start,start+len(name.encode()),status,confidence)
 
 def truth_method(e:Edges, c:tuple, methods:dict)->tuple|None:

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
            'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'BEGUN', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST',
-           'MOST_SELVES', 'MOST_GIVEN', 'MOST_LISTED', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'MANY', 'Objects',
-           'Room', 'Worklist', 'Flow', 'run']
+           'MOST_SELVES', 'MOST_CODE', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'MANY', 'Objects', 'Room',
+           'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from .python_names import Modules
 from ..parsing.python_variables import PythonDefinition
 
@@ -17,7 +17,7 @@ from ..parsing.python_variables import PythonDefinition
 FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,BEGUN,EXTERNAL,OF,RESULT = range(18)
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
-MOST,MOST_SELVES,MOST_GIVEN,MOST_LISTED = 6,8,12,60     # most that a variable holds; the first parameter of a method; of functions and classes a parameter, and what is read out of a table
+MOST,MOST_SELVES,MOST_CODE = 6,8,60     # most that a variable holds; the first parameter of a method; functions and classes of a parameter or out of a table, and methods of one object
 CODE = frozenset((FUNCTION,CLASS,BOUND,PARTIAL))
 ALL,INTERNAL,RECEIVED,OWN = range(4)
 MANY = 8                  # links of a variable from which on a set is kept beside their list
@@ -65,12 +65,17 @@ class Room(Objects):
         self.parameters = frozenset(m<<SHIFT|p.variable for m,f in enumerate(self.facts) for d in f.definitions for p in d.parameters)
 
     def fitting(self, v:int, held:tuple, new:tuple, most:int)->tuple:
-        "What of `new` a variable has room for: there is more for functions and classes where they are handed over, or come out of a table."
-        kind,kept = self.kind,[]
+        "What of `new` a variable has room for: there is more for functions and classes where they are handed over, or come out of a table, and for the methods of one object wherever they are no argument."
+        kind,kept,given = self.kind,[],v in self.parameters
         code = sum([kind[o] in CODE for o in held])
-        rest,more = len(held)-code,MOST_LISTED if v in self.listed else MOST_GIVEN if v in self.parameters else most
+        methods = Counter([] if given else [self.b[o] for o in held if kind[o]==BOUND])
+        code -= sum(methods.values())
+        rest,more = len(held)-code-sum(methods.values()),MOST_CODE if given or v in self.listed else most
         for o in new:
-            if kind[o] in CODE:
+            if kind[o]==BOUND and not given:
+                of,n = self.b[o],code+rest
+                if n+sum(methods.values())<more or (methods[of]<MOST_CODE if of in methods else n+len(methods)<most): methods[of] += 1; kept.append(o)
+            elif kind[o] in CODE:
                 if code+rest<more: code += 1; kept.append(o)
             elif rest+code<most: rest += 1; kept.append(o)
         if len(kept)<len(new): self.overflow.add(v)

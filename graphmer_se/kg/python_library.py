@@ -177,15 +177,16 @@ def _attribute(f, site, plain, positional, keywords, result):
         if len(positional)>2 and positional[2]: f.link(positional[2],result)
     elif text in f.stored and len(positional)==3 and positional[0] and positional[2]: f.watch(positional[0],lambda objects: [store(f,o,text,positional[2]) for o in objects])
 
-MOST_BEGUN = 60     # a beginning that more names share chooses none
+MOST_BEGUN = 60     # a beginning and end that more names share choose none
 
-def begun_names(f:Flow, holder:int, beginning:str, result:int):
-    "`getattr(x, f'visit_{kind}')`: every attribute of the classes of `x` that begins so."
+def begun_names(f:Flow, holder:int, around:str, result:int):
+    "`getattr(x, f'visit_{kind}')`: every attribute of the classes of `x` that begins and ends so."
     if not holder: return
+    beginning,_,ending = around.partition('*')
     def chosen(objects):
         for o in objects:
             if f.kind[o] not in (INSTANCE,CLASS): continue
-            found = dict.fromkeys(n for c in resolution_order(f,f.a[o]) if not isinstance(c,str) for n in body_names(f,c) if n.startswith(beginning))
+            found = dict.fromkeys(n for c in resolution_order(f,f.a[o]) if not isinstance(c,str) for n in body_names(f,c) if n.startswith(beginning) and n.endswith(ending) and len(n)>=len(beginning)+len(ending))
             if len(found)<=MOST_BEGUN:
                 f.widen(result)
                 for n in found: load(f,o,n,result)
