@@ -193,7 +193,7 @@ def with_code(f:Flow, objects:list)->list:
     return [o for o in objects if f.kind[o]!=FUNCTION or 'stub' not in f.definition(o).flags] or objects
 
 BY_LANGUAGE = frozenset(['@','raise','__new__','__enter__','__aenter__','__iter__','__format__','__getitem__','__setitem__','__delitem__',*OPERATORS.values(),
-    *(m.replace('__','__i',1) for m in OPERATORS.values()),*UNARY.values(),*CONVERSIONS.values()])
+    *(m.replace('__',f'__{x}',1) for m in OPERATORS.values() for x in 'ir'),*UNARY.values(),*CONVERSIONS.values()])
 
 def by_somebody(text:str)->bool:
     "Whether somebody wrote the call of a site; those of the language have the name of what is called there, `@` or `raise` for a text."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FUNCTION', 'CLASS', 'INSTANCE', 'BOUND', 'MODULE', 'NAMESPACE', 'PARENT', 'CONTAINER', 'METHOD', 'GENERATOR',
-           'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'BEGUN', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL', 'MOST',
-           'MOST_SELVES', 'MOST_CODE', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'MANY', 'Objects', 'Room',
+           'PARTIAL', 'KEY', 'NAMED', 'ALIAS', 'BEGUN', 'PROPERTY', 'EXTERNAL', 'OF', 'RESULT', 'SHIFT', 'LOCAL',
+           'MOST', 'MOST_SELVES', 'MOST_CODE', 'CODE', 'ALL', 'INTERNAL', 'RECEIVED', 'OWN', 'MANY', 'Objects', 'Room',
            'Worklist', 'Flow', 'run']
 
 # %% ../../nbs/02a_python_flow.ipynb #aeaa04e6
@@ -14,7 +14,7 @@ from .python_names import Modules
 from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_flow.ipynb #23a397ec
-FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,BEGUN,EXTERNAL,OF,RESULT = range(18)
+FUNCTION,CLASS,INSTANCE,BOUND,MODULE,NAMESPACE,PARENT,CONTAINER,METHOD,GENERATOR,PARTIAL,KEY,NAMED,ALIAS,BEGUN,PROPERTY,EXTERNAL,OF,RESULT = range(19)
 SHIFT = 22                # a variable of the repository: file << SHIFT | variable of the file
 LOCAL = (1<<SHIFT)-1
 MOST,MOST_SELVES,MOST_CODE = 6,8,60     # most that a variable holds; the first parameter of a method; functions and classes of a parameter or out of a table, and methods of one object

@@ -8,7 +8,7 @@ __all__ = ['ADDS', 'TAKES', 'MERGES', 'HASHES', 'SAME', 'MAKERS', 'PROTOCOLS', '
            'begun_names']
 
 # %% ../../nbs/02a_python_library.ipynb #65a1ec4b
-from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, BEGUN, EXTERNAL, OF, RESULT, Flow
+from .python_flow import FUNCTION, CLASS, INSTANCE, BOUND, CONTAINER, METHOD, GENERATOR, PARTIAL, BEGUN, PROPERTY, EXTERNAL, OF, RESULT, Flow
 from .python_standard import given_by
 from .python_values import apply, body_names, fill, give, has_method, load, place, resolution_order, special, store
 from .python_uses import each, enter, looked_up
@@ -197,6 +197,14 @@ def _type(f, site, plain, positional, keywords, result):
     if len(positional)==3 and positional[1]: f.watch(elements(f,positional[1]),lambda objects: f.add(result,tuple([o for o in objects if f.kind[o]==CLASS])))
     if len(positional)==1 and positional[0]: f.watch(positional[0],lambda objects: f.add(result,tuple([f.object(CLASS,f.a[o]) for o in objects if f.kind[o]==INSTANCE])))
 
+def _property(f, site, plain, positional, keywords, result):
+    "`property(get, set)`, by position or name."
+    o = f.object(PROPERTY,site)
+    for i,name in enumerate(('get','set')):
+        v = positional[i] if i<len(positional) else dict(keywords).get(f'f{name}',0)
+        if v: f.link(v,f.field(o,name))
+    f.add(result,(o,))
+
 def _partial(f, site, plain, positional, keywords, result):
     if not positional or not positional[0]: return
     o = f.object(PARTIAL,site)
@@ -257,5 +265,5 @@ def _consumed(f, site, plain, positional, keywords, result):
 
 PASSED = [f'itertools.{n}' for n in 'chain chain.from_iterable islice cycle accumulate pairwise takewhile dropwhile filterfalse'.split()]
 SPECIAL = {name:rule for rule,names in ((_same,SAME),(_passed,PASSED),(_made,MAKERS),(_consumed,('any','all','sum','str.join')),(_printed,('print',)),(_next,('next','anext')),(_extreme,('min','max')),(_mapped,('map','filter')),
-    (_paired,('zip','enumerate','itertools.zip_longest','itertools.product')),(_attribute,('getattr','setattr')),(_type,('type',)),(_partial,('functools.partial','functools.partialmethod')),
+    (_paired,('zip','enumerate','itertools.zip_longest','itertools.product')),(_attribute,('getattr','setattr')),(_type,('type',)),(_property,('property','functools.cached_property')),(_partial,('functools.partial','functools.partialmethod')),
     (_reduce,('functools.reduce',)),(_chosen,('random.choice','random.choices','random.sample','heapq.nlargest','heapq.nsmallest','heapq.heappop')),(_gathered,('asyncio.gather',)),(_entered,('contextlib.ExitStack.enter_context','contextlib.AsyncExitStack.enter_context','contextlib.AsyncExitStack.enter_async_context')),(_substituted,('re.sub','re.subn'))) for name in names}
