@@ -1671,6 +1671,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.header': ( 'python_values.html#header',
                                                                                        'graphmer_se/kg/python_values.py'),
+                                              'graphmer_se.kg.python_values.instead_of': ( 'python_values.html#instead_of',
+                                                                                           'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.is_data_class': ( 'python_values.html#is_data_class',
                                                                                               'graphmer_se/kg/python_values.py'),
                                               'graphmer_se.kg.python_values.is_enumeration': ( 'python_values.html#is_enumeration',

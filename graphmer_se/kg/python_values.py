@@ -6,7 +6,7 @@
 __all__ = ['JOINS', 'IN_PLACE', 'REFLECTED', 'NO_NAMES', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', 'load', 'give', 'lookup',
            'is_enumeration', 'style', 'bound_to', 'got', 'body_names', 'has_method', 'module_load', 'store', 'assigned',
            'answered', 'metaclass', 'of_metaclass', 'written_through', 'set_by', 'bases', 'resolution_order', 'fill',
-           'place', 'reflected', 'joined', 'special', 'found_call', 'called', 'handed_over', 'call_site',
+           'place', 'instead_of', 'reflected', 'joined', 'special', 'found_call', 'called', 'handed_over', 'call_site',
            'constructors', 'apply', 'derived', 'below', 'pass_arguments', 'passed_through', 'header', 'gathered',
            'spread', 'spread_names', 'fields_of', 'is_data_class', 'data_class']
 
@@ -226,6 +226,10 @@ IN_PLACE = frozenset('__iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __im
 
 REFLECTED = {f'__{n}__':f'__r{n}__' for n in 'add sub mul truediv floordiv mod pow matmul and xor or lshift rshift'.split()}|dict(__eq__='__eq__',__ne__='__ne__',__lt__='__gt__',__gt__='__lt__',__le__='__ge__',__ge__='__le__')
 
+def instead_of(name:str)->tuple:
+    "The method that the language calls where a class does not define `name`."
+    return {'__format__':('__str__',),'__str__':('__repr__',)}.get(name,(name.replace('__i','__',1),) if name in IN_PLACE else ())
+
 def reflected(f:Flow, call:tuple, name:str):
     "A list, a tuple, a set or a dictionary knows nothing of our classes, so their side of an operator is asked. (Of literals the parser knows; other built-in values are too many to ask for each.)"
     site,other,name = call[0],call[1][0] if call[1] else 0,REFLECTED.get(name)
@@ -245,7 +249,7 @@ def special(f:Flow, call:tuple, o:int, name:str):
         reflected(f,call,name)
         if call[1] and name in JOINS: joined(f,call,o,name)
     if f.kind[o]!=INSTANCE: return
-    others = {'__format__':('__str__',),'__str__':('__repr__',)}.get(name,(name.replace('__i','__',1),) if name in IN_PLACE else ())
+    others = instead_of(name)
     names = [n for n in (name,*others) if has_method(f,f.a[o],n)][:1] if others else (name,)     # the first that a class of ours defines
     for method in names: found_call(f,lookup(f,o,method),call,'protocol')
 
