@@ -151,16 +151,15 @@ def tools_picture(folder:Path, names=tuple(PACKAGES))->Picture:
     kept = measurements(folder)
     projects = sorted((p for n in names if n in kept for p in kept[n]['result']['projects'] if p.get('rivals')),key=lambda p: -p['rivals']['ours'].get('found',0)/max(1,p['rivals']['ours'].get('observed',1)))
     left,wide,row,top = 170,460,20,30
-    x = lambda v: round(left+wide*v,1)
+    x = lambda v: round(left+wide*v)
     bottom = top+row*len(projects)
     marks = [f'<text x="{left+i*115}" y="14" fill="{c}">● {t}</text>' for i,(t,c) in enumerate(zip(TOOLS,COLOURS[1:]))]
     marks += [f'<path d="M{x(t/4)} {top}V{bottom}" stroke="#dde2e9"/><text x="{x(t/4)}" y="{bottom+15}" text-anchor="middle">{t/4:g}</text>' for t in range(5)]
-    for i,p in enumerate(projects):
-        y = top+row*i+row//2
-        marks.append(f'<text x="{left-12}" y="{y+4}" text-anchor="end">{p["project"].rpartition("-")[0] or p["project"]}</text>')
-        for t,c in zip(TOOLS,COLOURS[1:]):
-            if 'failed' in (r := p['rivals'].get(t,dict(failed=True))): continue
-            marks.append(f'<circle cx="{x(r["found"]/max(1,r["observed"]))}" cy="{y}" r="4" fill="{c}"/><circle cx="{x(r["seen"]/max(1,r["claimed_that_ran"]))}" cy="{y}" r="4" fill="none" stroke="{c}" stroke-width="1.5"/>')
+    for i,p in enumerate(projects): marks.append(f'<text x="{left-12}" y="{top+row*i+row//2+4}" text-anchor="end">{p["project"].rpartition("-")[0] or p["project"]}</text>')
+    for t,c in zip(TOOLS,COLOURS[1:]):
+        there = [(top+row*i+row//2,r) for i,p in enumerate(projects) if 'failed' not in (r := p['rivals'].get(t,dict(failed=True)))]
+        dots = lambda part,of: ''.join(f'<circle cx="{x(r[part]/max(1,r[of]))}" cy="{y}" r="4"/>' for y,r in there)
+        marks.append(f'<g fill="{c}">{dots("found","observed")}</g><g fill="none" stroke="{c}" stroke-width="1.5">{dots("seen","claimed_that_ran")}</g>')
     return Picture(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left+wide+20} {bottom+22}" width="100%" style="max-width:{left+wide+20}px" font-family="sans-serif" font-size="12" fill="#1c2430">{"".join(marks)}</svg>')
 
 # %% ../../nbs/09j_measured.ipynb #335f27c8
