@@ -19,7 +19,7 @@ from .runs import code_of
 from .verification import SUMS, check_sums, seal
 
 # %% ../../nbs/09j_measured.ipynb #b89e4f84
-PACKAGES = dict(call_oracle='that the rules were made with',call_oracle_more='that one rule came from',call_oracle_unseen='that nobody had looked at')     # lists of packages whose tests were watched
+PACKAGES = dict(call_oracle='that the rules were made with',call_oracle_more='that one rule came from',call_oracle_unseen='that nobody had looked at before')     # lists of packages whose tests were watched
 MARK = 'graph.json'      # what every measurement says, counted; a folder with this file is a kept set of measurements
 
 def measurements(folder:Path)->dict[str,dict]:

@@ -202,13 +202,13 @@ def by_somebody(text:str)->bool:
 FOLLOW = frozenset('__exit__ __aexit__ __next__ __anext__'.split())      # called where another method of the language is, too
 
 def other_receivers(e:Edges, m:int, site, target:int)->int:
-    "How many of the objects that an operator may be asked of would not run `target`; `None` would raise."
+    "How many of the objects that an operator may be asked of would not run `target`."
     f,name,asked = e.flow,e.flow.definition(target).name,(site.text,*instead_of(site.text))
     if name=='__hash__': return 0                                                             # it is the key that is asked
     def runs(o):
         if f.kind[o]!=INSTANCE: return f.kind[o]==CONTAINER and name==REFLECTED.get(site.text)
         return name in FOLLOW or any(x==target or f.kind[x]==BOUND and f.a[x]==target for n in asked for x in f.held.get(f.lookups.get((o,n,None)),()))
-    return sum(f.kind[o] in (INSTANCE,OF,CONTAINER) and f.a[o]!='builtins.NoneType' and not runs(o) for o in e.held(m,site.callee))
+    return sum(f.kind[o] in (INSTANCE,OF,CONTAINER) and not runs(o) for o in e.held(m,site.callee))
 
 def call_edges(e:Edges, m:int, index:int):
     "The edges of one call site."
@@ -241,7 +241,7 @@ def property_edges(e:Edges, m:int, scope:int, base:int, name:str, start:int, wri
     given = {o:called(o) for o in e.held(m,base) if f.kind[o]==INSTANCE}
     found = with_code(f,list(dict.fromkeys(g for of in given.values() for g in of)))
     for g in found:
-        status,confidence = status_of(e,found) if all(given.values()) and f.definition(g).name!='__getattr__' else ('ambiguous',1/(len(given)+1))
+        status,confidence = status_of(e,found) if all(given.values()) and f.definition(g).name!='__getattr__' else ('ambiguous',1/(len(given)+(f.definition(g).name=='__getattr__')))
         e.triple(speaker(e,m,scope),'calls',e.ids[f.a[g]],'py.calls.protocol' if f.definition(g).name.startswith('__') else 'py.calls.property',m,start,start+len(name.encode()),status,confidence)
 
 def truth_method(e:Edges, c:tuple, methods:dict)->tuple|None:

@@ -19,7 +19,7 @@ from .python_uses import apply_use, tested_classes
 from .python_library import elements, outside
 from .python_names import BUILTINS, Modules, import_module, lacks, star_sources
 from ..ontology import is_fixture
-from ..parsing.python_expressions import NAME_AROUND
+from ..parsing.python_expressions import NAME_AROUND, around
 from ..parsing.python_variables import ALIASED, CONSTANT, CONTAINERS, DECORATED, DEFINITION, DISPLAY, KEYED, MAPPINGS, NARROW, SET, UNIONS, PythonFacts
 
 # %% ../../nbs/02a_python_resolution.ipynb #1bf6137a
@@ -62,8 +62,7 @@ def seed_constant(f:Flow, v:int, kind:str, value, wanted:set):
     if kind=='begun': f.add(v,(f.object(BEGUN,value),))
     if kind=='str' and value:
         f.texts[v] = value
-        first,gap,rest = REPLACED.sub('*',value).partition('*')
-        if gap and NAME_AROUND.fullmatch(around := f"{first}*{rest.rpartition('*')[2]}"): f.add(v,(f.object(BEGUN,around),))     # 'visit_{}'.format(kind)
+        if NAME_AROUND.fullmatch(known := around(REPLACED.sub('*',value))): f.add(v,(f.object(BEGUN,known),))     # 'visit_{}'.format(kind)
     if value is not None and value in wanted: f.constants.append((v,f.object(KEY,value)))
     elif kind!='begun': f.literals.add(v)
 

@@ -6,15 +6,16 @@
 __all__ = ['JOINS', 'IN_PLACE', 'REFLECTED', 'NO_NAMES', 'MOST_BELOW', 'DATA_CLASSES', 'AFTERWARDS', 'load', 'give', 'lookup',
            'is_enumeration', 'style', 'bound_to', 'got', 'body_names', 'has_method', 'module_load', 'store', 'assigned',
            'answered', 'metaclass', 'of_metaclass', 'written_through', 'set_by', 'bases', 'resolution_order', 'fill',
-           'place', 'instead_of', 'reflected', 'joined', 'special', 'found_call', 'called', 'handed_over', 'call_site',
-           'constructors', 'apply', 'derived', 'below', 'pass_arguments', 'passed_through', 'header', 'gathered',
-           'spread', 'spread_names', 'fields_of', 'is_data_class', 'data_class']
+           'place', 'instead_of', 'reflected', 'concatenated', 'special', 'found_call', 'called', 'handed_over',
+           'call_site', 'constructors', 'apply', 'derived', 'below', 'pass_arguments', 'passed_through', 'header',
+           'gathered', 'spread', 'spread_names', 'fields_of', 'is_data_class', 'data_class']
 
 # %% ../../nbs/02a_python_values.ipynb #b8b9fd2a
 from .python_flow import (FUNCTION, CLASS, INSTANCE, BOUND, MODULE, NAMESPACE, PARENT, CONTAINER, METHOD, GENERATOR, PARTIAL,
     NAMED, BEGUN, PROPERTY, EXTERNAL, OF, RESULT, SHIFT, ALL, INTERNAL, OWN, RECEIVED, Flow)
 from .python_names import c3, lacks, star_sources, submodule
 from .python_standard import attribute, given_by
+from ..parsing.python_expressions import MIRRORED, OPERATORS
 from ..parsing.python_variables import PythonDefinition
 
 # %% ../../nbs/02a_python_values.ipynb #dd87e96d
@@ -224,7 +225,7 @@ def place(f:Flow, o:int, key)->int:
 JOINS = frozenset('__add__ __or__ __iadd__ __ior__ __sub__ __and__ __mul__'.split())
 IN_PLACE = frozenset('__iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __imatmul__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__'.split())
 
-REFLECTED = {f'__{n}__':f'__r{n}__' for n in 'add sub mul truediv floordiv mod pow matmul and xor or lshift rshift'.split()}|dict(__eq__='__eq__',__ne__='__ne__',__lt__='__gt__',__gt__='__lt__',__le__='__ge__',__ge__='__le__')
+REFLECTED = {m:m.replace('__','__r',1) for sign,m in OPERATORS.items() if sign not in MIRRORED and m!='__contains__'}|{OPERATORS[a]:OPERATORS[b] for a,b in MIRRORED.items()}
 
 def instead_of(name:str)->tuple:
     "The method that the language calls where a class does not define `name`."
@@ -235,11 +236,11 @@ def reflected(f:Flow, call:tuple, name:str):
     site,other,name = call[0],call[1][0] if call[1] else 0,REFLECTED.get(name)
     if other and name and not f.seen((site,name)): f.watch(other,lambda objects: [found_call(f,lookup(f,x,name),(site,(),(),0,call[4]),'protocol') for x in objects if f.kind[x]==INSTANCE and has_method(f,f.a[x],name)])
 
-def joined(f:Flow, call:tuple, o:int, name:str):
+def concatenated(f:Flow, call:tuple, o:int, name:str):
     "`o + other`, `o | other` and the like: the result is either of the two, which has the elements of both; in place the first takes them in."
     site,(other,*_),*_,result = call
     if name in ('__iadd__','__ior__'): f.outside(f,None,f.object(METHOD,o,'update'),(other,),(),f.nowhere)
-    elif other and name in ('__add__','__or__') and not f.seen((site,'joined')): f.watch(other,lambda objects: f.add(result,tuple([x for x in objects if f.kind[x]==CONTAINER])))
+    elif other and name in ('__add__','__or__') and not f.seen((site,'concatenated')): f.watch(other,lambda objects: f.add(result,tuple([x for x in objects if f.kind[x]==CONTAINER])))
     f.add(result,(o,))
 
 def special(f:Flow, call:tuple, o:int, name:str):
@@ -247,7 +248,7 @@ def special(f:Flow, call:tuple, o:int, name:str):
     if f.kind[o]==OF and call[4]!=f.nowhere: give(f,call[4],given_by(f'{f.a[o]}.{name}'))
     if f.kind[o]==CONTAINER:
         reflected(f,call,name)
-        if call[1] and name in JOINS: joined(f,call,o,name)
+        if call[1] and name in JOINS: concatenated(f,call,o,name)
     if f.kind[o]!=INSTANCE: return
     others = instead_of(name)
     names = [n for n in (name,*others) if has_method(f,f.a[o],n)][:1] if others else (name,)     # the first that a class of ours defines
